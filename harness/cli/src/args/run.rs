@@ -87,7 +87,7 @@ pub struct Run {
     /// What it is begun with.
     #[command(flatten)]
     pub start: Start,
-    /// Tell what would be sent where, and send nothing.
+    /// Tell what would be sent where, and send nothing; end as the run would where it would be refused.
     #[arg(long)]
     pub dry_run: bool,
     /// Print run.json instead of the summary; the bundle's path goes to standard error. With --repeat print what

@@ -1,26 +1,35 @@
-//! `run --dry-run`: what would be sent where, and whether it may be; nothing is sent, nobody is asked.
+//! `run --dry-run`: what would be sent where, and whether a run so begun would be refused, in the words and with the code
+//! of `run`; nothing is sent, nobody is asked.
 
 use std::fmt::Write as _;
 
 use khala_engine::command;
 use khala_engine::preflight;
 use khala_engine::reach::Reach;
-use khala_engine::reach::guard::Guard;
 use khala_plan::model::Mint;
 use khala_plan::{Plan, Schedule};
 use khala_wire::command::{TOKEN_PATH, WORKERS_PATH};
 use khala_wire::metrics::METRICS_PATH;
 
+use super::refusals;
+use super::run::Loaded;
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::{args, output};
 
-/// Tells what a run would send.
-pub fn tell(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<Exit, Failure> {
-    let ways = preflight::reached(plan, schedule, guard);
-    let ways = ways.map_err(|error| Failure::new(Exit::Setup, error))?;
-    let told = command::told_plan(plan);
-    output::print(text(&told, schedule, ways.as_ref()).as_bytes())?;
-    Ok(Exit::Go)
+/// Tells what a run would send, and for what it would not begin.
+///
+/// # Errors
+/// With all that it would be refused for.
+pub fn tell(run: &args::Run, loaded: &Loaded) -> Result<Exit, Failure> {
+    let Loaded { plan, schedule, guard } = loaded;
+    let refused = refusals::of(plan, schedule, guard, &run.start);
+    refusals::warn(&refusals::in_vain(plan, &run.scenario, &run.start));
+    // Where nothing may be sent to, nothing is to be told of it but that, which is among what it is refused for.
+    if let Ok(ways) = preflight::reached(plan, schedule, guard) {
+        let told = command::told_plan(plan);
+        output::print(text(&told, schedule, ways.as_ref()).as_bytes())?;
+    }
+    refusals::together(&refused).map(|()| Exit::Go)
 }
 
 fn text(plan: &Plan, schedule: &Schedule, ways: Option<&(Reach, Reach)>) -> String {

@@ -1,5 +1,5 @@
 //! For what a run does not begin, as far as that can be known while nothing is sent: `run` asks here before it sends
-//! anything, and `check` says the same with the same code.
+//! anything, and `check` and `run --dry-run` say the same with the same code.
 
 use khala_engine::command::{Place, Redactor};
 use khala_engine::reach::guard::Guard;

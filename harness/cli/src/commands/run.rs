@@ -40,7 +40,7 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
     }
     let loaded = Loaded::of(&run.scenario)?;
     if run.dry_run {
-        return dry_run::tell(&loaded.plan, &loaded.schedule, &loaded.guard);
+        return dry_run::tell(run, &loaded);
     }
     let interrupt = signals::token().context("cannot handle signals")?;
     let job = Job::of(run, loaded, interrupt)?;

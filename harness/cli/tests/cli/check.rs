@@ -32,7 +32,9 @@ fn a_target_that_run_refuses_is_refused_by_check_in_the_same_words() {
     ] {
         let checked = elsewhere("check", url).ended_plain();
         let ran = elsewhere("run", url).ended();
+        let dry = elsewhere("run", url).arg("--dry-run").ended_plain();
         assert_eq!(refused(&checked), refused(&ran), "{url}");
+        assert_eq!(refused(&dry), refused(&ran), "{url}");
         assert!(matches!(checked.code, Some(exit::SETUP | exit::INVALID_SCENARIO)), "{url}");
         assert!(ran.out_dir_is_empty, "{url}");
     }
@@ -91,6 +93,8 @@ fn all_that_is_missing_is_told_at_once_with_what_gives_it() {
 fn refused_alike(with: &dyn Fn(&str) -> Harness, code: i32) -> String {
     let (checked, ran) = (with("check").ended_plain(), with("run").ended_plain());
     assert_eq!(refused(&checked), refused(&ran));
+    let dry = with("run").arg("--dry-run").ended_plain();
+    assert_eq!(refused(&dry), refused(&ran), "a dry run");
     let run = ran.exits(code);
     assert_eq!(run.stdout, "", "nothing ran");
     let json = with("check").arg("--json").ended_plain().exits(code);

@@ -51,7 +51,9 @@ fn an_entry_lets_a_dry_run_tell_what_would_be_sent() {
         .arg("--allow")
         .arg(allow(&folder, &[]))
         .ended_plain()
-        .exits(exit::GO);
+        .exits(exit::SETUP);
+    // As the run would: the name has no address.
+    assert!(run.stderr.contains("sync.invalid"), "{}", run.stderr);
     for said in [
         "nothing was sent",
         "to https://sync.invalid, by the entry for sync.invalid",
