@@ -233,9 +233,15 @@ impl Evidence {
         let report = self.report();
         let altered =
             report.altered.then(|| self.before.altered(&self.changed, report.verdict.into()));
-        let to = match altered {
-            Some(_) => files::folder(&self.dir, ALTERED)
-                .inspect_err(|_| files::discard_part(&self.dir, HLOG))?,
+        let to = match altered.as_ref().map(|_| files::folder(&self.dir, ALTERED)) {
+            Some(Ok(folder)) => folder,
+            Some(Err(error)) => {
+                files::discard_part(&self.dir, HLOG);
+                // No room, or nobody's leave, costs no verdict.
+                let Error::File { .. } = error else { return Err(error) };
+                let (kept, remade) = (self.kept, Vec::new());
+                return Ok(Derived { report, unwritten: vec![error.to_string()], kept, remade });
+            }
             None => self.dir.clone(),
         };
         let hlog = self.hlog.as_ref();

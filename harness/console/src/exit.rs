@@ -1,5 +1,7 @@
 //! What the exit codes mean. Scripts and rollout stages act on them: they never change meaning.
 
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use khala_evidence::judge::Decision;
@@ -14,7 +16,7 @@ pub enum Exit {
     /// 95: HOLD, nothing follows from the run.
     Hold,
     /// 100: no target, or the run could not be set up; a file or folder that is named, such as that of a run, is
-    /// not there.
+    /// not there, or cannot be written.
     Setup,
     /// 104: the scenario, a profile, a gate file or an override is invalid, or not there.
     InvalidScenario,
@@ -22,7 +24,8 @@ pub enum Exit {
     Interrupted,
     /// 2: arguments that mean nothing, such as the name of a fault or the number of a client that there is not.
     Usage,
-    /// 1: a bug, or a file that cannot be written; of a stage's folders that is 100, for whoever runs it can mend it.
+    /// 1: a bug, or standard output that cannot be written. A file or folder that cannot be is 100: whoever named it can
+    /// mend it.
     Internal,
 }
 
@@ -73,10 +76,27 @@ impl Failure {
         Self { exit, message: format!("error: {error}") }
     }
 
+    /// A file or folder that somebody named and that could not be made or written. `what` is `make` or `write`.
+    pub fn unwritten(what: &str, path: &Path, why: &io::Error) -> Self {
+        let help = instead(matches!(
+            why.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ));
+        Self::new(Exit::Setup, format!("cannot {what} {}: {why}; {help}", path.display()))
+    }
+
     /// The message without what marks it as an error's on a terminal.
     #[must_use]
     pub fn what(&self) -> &str {
         self.message.strip_prefix("error: ").unwrap_or(&self.message)
+    }
+}
+
+/// What to do about what cannot be written.
+fn instead(no_room: bool) -> &'static str {
+    match no_room {
+        true => "make room there, or name another place",
+        false => "have it take files of this user, or name another place",
     }
 }
 
@@ -95,7 +115,18 @@ impl From<khala_bundle::Error> for Failure {
             | Error::Manifest { .. }
             | Error::Recording { .. }
             | Error::Link { .. }
+            | Error::Within { .. }
             | Error::NoRuns { .. } => Self::new(Exit::Setup, error),
+            Error::File { what: "read" | "find" | "list", .. } => Self::new(Exit::Setup, error),
+            Error::File { .. } | Error::NoRoom { .. } => {
+                let help = match error.is_no_room() {
+                    true => "make room there, or take a copy of the folder to where there is some",
+                    false => {
+                        "have the folder take files of this user, or take a copy of it to where it does"
+                    }
+                };
+                Self::new(Exit::Setup, format!("{error}; {help}"))
+            }
             _ => Self::new(Exit::Internal, error),
         }
     }
@@ -147,9 +178,16 @@ mod tests {
                 "error: runs/one: none",
             ),
             (
-                Error::File { what: "write", path: dir, source },
-                Exit::Internal,
-                "error: cannot write runs/one: no room",
+                Error::File { what: "write", path: dir.clone(), source },
+                Exit::Setup,
+                "error: cannot write runs/one: no room; have the folder take files of this user, or take a copy of it to \
+                 where it does",
+            ),
+            (
+                Error::NoRoom { dir, room: 1024, needed: 2048 },
+                Exit::Setup,
+                "error: runs/one has room for 1 KiB, and the evidence needs at least 2 KiB; make room there, or take a copy \
+                 of the folder to where there is some",
             ),
         ] {
             let failure = Failure::from(error);

@@ -42,6 +42,22 @@ pub fn verdict(bytes: &[u8]) {
     }
 }
 
+/// What a command ends with that came to `exit` and could not write a file that was asked for: nobody takes a GO for all
+/// that they asked for, and what is no GO stays what it is.
+///
+/// # Errors
+/// When it would be 0.
+pub fn unwritten(written: Result<(), Failure>, exit: Exit) -> Result<Exit, Failure> {
+    match written {
+        Err(failure) if exit == Exit::Go => Err(failure),
+        Err(other) => {
+            failure(&other);
+            Ok(exit)
+        }
+        Ok(()) => Ok(exit),
+    }
+}
+
 fn write(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {

@@ -16,6 +16,7 @@ use khala_conform::{page, render, select};
 use rustix::process::{Pid, Signal, kill_process};
 
 use self::progress::Progress;
+use super::refusals;
 use crate::args::{Allowed, Conform};
 use crate::exit::{Exit, Failure};
 use crate::{output, scenario, signals};
@@ -48,14 +49,15 @@ pub fn run(conform: &Conform) -> Result<Exit, Failure> {
             OpenError::Setup(_) => Failure::new(Exit::Setup, error),
         })
     })?;
-    files.write(&report)?;
+    let written = files.write(&report);
     output::verdict(render::terminal::render(&report, conform.all).as_bytes());
-    Ok(match report.decision {
+    let exit = match report.decision {
         _ if report.interrupted => Exit::Interrupted,
         Decision::Go => Exit::Go,
         Decision::NoGo => Exit::NoGo,
         Decision::Hold => Exit::Hold,
-    })
+    };
+    output::unwritten(written, exit)
 }
 
 fn known(path: Option<&Path>) -> Result<Known, Failure> {
@@ -131,9 +133,8 @@ impl<'a> Files<'a> {
         let open = |path: &'a Option<std::path::PathBuf>| {
             let Some(path) = path.as_deref() else { return Ok(None) };
             let file = File::create(path);
-            file.map(|file| Some((path, file))).map_err(|error| {
-                Failure::new(Exit::Setup, format!("cannot write {}: {error}", path.display()))
-            })
+            file.map(|file| Some((path, file)))
+                .map_err(|error| Failure::unwritten("write", path, &error))
         };
         Ok(Self {
             json: open(&conform.json)?,
@@ -143,12 +144,17 @@ impl<'a> Files<'a> {
         })
     }
 
+    /// Writes each; the first failure comes back when all have been tried.
     fn write(self, report: &Report) -> Result<(), Failure> {
         let junit = || render::junit::render(report).map_err(anyhow::Error::msg);
-        put(self.json, || Ok(render::json::render(report)))?;
-        put(self.junit, junit)?;
-        put(self.markdown, || Ok(render::markdown::render(report)))?;
-        put(self.html, || Ok(render::html::render(report)))
+        let written = [
+            put(self.json, || Ok(render::json::render(report))),
+            put(self.junit, junit),
+            put(self.markdown, || Ok(render::markdown::render(report))),
+            put(self.html, || Ok(render::html::render(report))),
+        ];
+        let failures: Vec<_> = written.into_iter().filter_map(Result::err).collect();
+        refusals::together(&failures)
     }
 }
 
@@ -157,6 +163,6 @@ fn put(
     text: impl FnOnce() -> anyhow::Result<String>,
 ) -> Result<(), Failure> {
     let Some((path, mut file)) = file else { return Ok(()) };
-    let written = text().and_then(|text| Ok(file.write_all(text.as_bytes())?));
-    written.with_context(|| format!("cannot write {}", path.display())).map_err(Failure::from)
+    let text = text().context("a rendering failed")?;
+    file.write_all(text.as_bytes()).map_err(|error| Failure::unwritten("write", path, &error))
 }

@@ -65,10 +65,10 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
         let text =
             resolved::target_profile(&plan).context("the profile cannot be written as TOML")?;
         write_new(path, &text).map_err(|error| {
-            let why = match error.kind() {
-                ErrorKind::AlreadyExists => "it is there already: name another file, or remove it",
-                _ => &error.to_string(),
-            };
+            if error.kind() != ErrorKind::AlreadyExists {
+                return Failure::unwritten("write", path, &error);
+            }
+            let why = "it is there already: name another file, or remove it";
             Failure::new(Exit::Setup, format!("cannot write {}: {why}", path.display()))
         })?;
         output::say(&format!(

@@ -30,14 +30,14 @@ fn page(command: Command) -> anyhow::Result<Vec<u8>> {
 
 /// Pages are made anew each time, so one that is there already is replaced.
 fn write_all(dir: &Path, command: Command) -> Result<(), Failure> {
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    std::fs::create_dir_all(dir).map_err(|error| Failure::unwritten("make", dir, &error))?;
     let mut commands: Vec<Command> =
         command.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
     commands.insert(0, command);
     for command in commands {
         let path = dir.join(Man::new(command.clone()).get_filename());
         std::fs::write(&path, page(command)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+            .map_err(|error| Failure::unwritten("write", &path, &error))?;
         output::print(format!("{}\n", path.display()).as_bytes())?;
     }
     Ok(())

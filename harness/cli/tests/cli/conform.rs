@@ -90,6 +90,37 @@ fn a_runtime_that_keeps_the_contract_ends_with_0_and_the_report_in_each_form() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_costs_no_verdict_and_is_no_go_that_all_of_it_was_had() {
+    let dir = TempDir::new().expect("a folder");
+    let file = dir.path().join("a.md");
+    let asked = |target: &ByHand, option: &str| {
+        // Taken when it is opened, and full when it is written.
+        let asked = at(target, "token_alg").arg(option).arg("/dev/full");
+        asked.arg("--markdown").arg(&file).ended_plain()
+    };
+    let keeps = reference_by_hand();
+    for option in ["--json", "--junit", "--html"] {
+        let run = asked(&keeps, option).exits(exit::SETUP);
+        assert!(run.stdout.starts_with("GO  conform "), "{option}: {}", run.stdout);
+        let said =
+            "error: cannot write /dev/full: No space left on device (os error 28); make room there";
+        assert!(run.stderr.contains(said), "{option}: {}", run.stderr);
+        assert!(std::fs::read_to_string(&file).is_ok_and(|it| !it.is_empty()), "the other one");
+    }
+    let run = asked(&without_signatures(), "--json").exits(exit::NO_GO);
+    assert!(run.stdout.starts_with("NO-GO  conform "), "{}", run.stdout);
+    assert!(run.stderr.contains("error: cannot write /dev/full: "), "{}", run.stderr);
+    // What is known before anything is asked is told then.
+    let run = at(&keeps, "token_alg").arg("--junit").arg(dir.path()).ended_plain();
+    let run = run.exits(exit::SETUP);
+    assert!(
+        run.stdout.is_empty() && run.stderr.contains("or name another place"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn a_deviation_ends_with_99_and_says_what_was_done_what_came_and_what_should_have() {
     let target = without_signatures();
     let run = at(&target, "token_").ended_plain().exits(exit::NO_GO);

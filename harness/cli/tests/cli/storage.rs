@@ -123,3 +123,66 @@ fn a_report_that_cannot_be_written_is_told_all_the_same() {
     Harness::new("report").arg(&bundle).ended_plain().exits(code);
     Harness::new("verify").arg(&bundle).ended_plain().exits(exit::GO);
 }
+
+#[test]
+fn a_page_that_cannot_be_written_costs_no_verdict() {
+    let run = Harness::tiny().defect("drop_nth,0.5").ended().exits(exit::NO_GO);
+    let (dir, bundle) = run.restored(|_| true);
+    let page = |bundle: &Path, file: &Path| {
+        Harness::new("report").arg(bundle).arg("--page").arg(file).ended_plain()
+    };
+    // Taken when it is opened, and full when it is written.
+    let full = page(&bundle, Path::new("/dev/full")).exits(exit::NO_GO);
+    assert!(full.stdout.starts_with("NO-GO"), "{}", full.stdout);
+    let said =
+        "error: cannot write /dev/full: No space left on device (os error 28); make room there";
+    assert!(full.stderr.contains(said), "{}", full.stderr);
+    // What is known before is told then, and nothing is made.
+    std::fs::remove_file(bundle.join("summary.md")).expect("can be removed");
+    let nowhere = page(&bundle, &dir.path().join("nowhere/page.html")).exits(exit::SETUP);
+    assert!(nowhere.stderr.contains("nowhere/page.html: "), "{}", nowhere.stderr);
+    assert!(nowhere.stdout.is_empty() && !bundle.join("summary.md").exists());
+    page(&bundle, &dir.path().join("page.html")).exits(exit::NO_GO);
+    assert!(bundle.join("summary.md").exists());
+}
+
+#[test]
+fn what_is_made_of_evidence_that_was_changed_and_has_no_place_costs_no_verdict() {
+    let run = Harness::tiny().defect("drop_nth,0.5").ended().exits(exit::NO_GO);
+    let (_dir, bundle) = run.restored(|_| true);
+    let events = bundle.join("events.ndjson");
+    let text = std::fs::read_to_string(&events).expect("can be read");
+    std::fs::write(&events, text + "\n").expect("can be written");
+    std::fs::write(bundle.join("altered"), "in the way").expect("can be written");
+    let made = Harness::new("report").arg(&bundle).ended_plain().exits(exit::NO_GO);
+    assert!(made.stdout.starts_with("NO-GO"), "{}", made.stdout);
+    for said in ["altered: ", "the verdict stands"] {
+        assert!(made.stderr.contains(said), "no `{said}` in {}", made.stderr);
+    }
+}
+
+#[test]
+fn a_bundle_that_nobody_can_write_to_is_told_of_with_what_to_do_and_can_be_scored() {
+    let Some(small) = Small::of(8 * 1024) else { return };
+    let run = Harness::tiny().defect("drop_nth,0.5").ended().exits(exit::NO_GO);
+    let (_dir, restored) = run.restored(|_| true);
+    let bundle = small.path().join("run");
+    let copied = std::process::Command::new("cp").arg("-a").args([&restored, &bundle]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "it is copied");
+    small.is_read_only();
+    for command in ["report", "seal"] {
+        let mut asked = Harness::new(command).arg(&bundle);
+        if command == "seal" {
+            asked = asked.arg("--statement");
+        }
+        let run = asked.ended_plain().exits(exit::SETUP);
+        assert!(run.stderr.contains("Read-only file system"), "{command}: {}", run.stderr);
+        assert!(run.stderr.contains("take a copy of it to where it does"), "{}", run.stderr);
+        assert_eq!(run.stderr.trim_end().lines().count(), 1, "{}", run.stderr);
+    }
+    let gates = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/gates/runbook.toml");
+    let scored = Harness::new("score").arg(&bundle).arg("--gates").arg(gates).ended_plain();
+    let scored = scored.exits(exit::NO_GO);
+    assert!(scored.stdout.contains("NO-GO"), "{}", scored.stdout);
+    Harness::new("verify").arg(&bundle).ended_plain().exits(exit::GO);
+}

@@ -5,8 +5,6 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
 use super::list;
 use crate::args;
 use crate::exit::{Exit, Failure};
@@ -30,7 +28,7 @@ pub fn run(init: &args::Init) -> Result<Exit, Failure> {
     let mut said = String::new();
     for (path, text) in &wanted.files {
         let folder = path.parent().unwrap_or(&folder);
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir_all(folder).map_err(|error| Failure::unwritten("make", folder, &error))?;
         if !write_new(path, text)? {
             return Err(is_there(path));
         }
@@ -38,7 +36,7 @@ pub fn run(init: &args::Init) -> Result<Exit, Failure> {
     }
     for (path, text) in &wanted.beside {
         let folder = path.parent().unwrap_or(&folder);
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir_all(folder).map_err(|error| Failure::unwritten("make", folder, &error))?;
         let verb = match write_new(path, text)? {
             true => "wrote",
             false => "kept",
@@ -166,16 +164,16 @@ fn scenarios(dir: &Path) -> PathBuf {
 }
 
 /// Writes a file that is not there; `false` when it is.
-fn write_new(path: &Path, text: &str) -> anyhow::Result<bool> {
-    let context = || format!("cannot write {}", path.display());
+fn write_new(path: &Path, text: &str) -> Result<bool, Failure> {
+    let unwritten = |error| Failure::unwritten("write", path, &error);
     let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
-        opened => opened.with_context(context)?,
+        opened => opened.map_err(unwritten)?,
     };
     if let Err(error) = file.write_all(text.as_bytes()) {
         // Half of it would be in the way of the next try.
         let _ = fs::remove_file(path);
-        return Err(error).with_context(context);
+        return Err(unwritten(error));
     }
     Ok(true)
 }

@@ -46,6 +46,12 @@ impl Small {
         &self.path
     }
 
+    /// Lets nobody write to it from here on.
+    pub fn is_read_only(&self) {
+        let mount = Command::new("mount").args(["-o", "remount,ro"]).arg(self.path()).status();
+        assert!(mount.is_ok_and(|status| status.success()), "it is mounted so");
+    }
+
     /// Takes all the room that is left. Never more than there is in a small one: wherever this lands, nobody
     /// else's disk is filled.
     pub fn fill(&self) -> PathBuf {
