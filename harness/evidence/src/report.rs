@@ -256,6 +256,9 @@ pub struct IncidentLine {
     pub count: u64,
     /// Clients that incidents of this kind befell, whatever their code; 0 where no client is concerned.
     pub clients: u64,
+    /// The same by what the clients are.
+    #[serde(default)]
+    pub surfaces: BTreeMap<Surface, u64>,
     /// When it happened first.
     pub first_at_us: Micros,
     /// When it happened last.

@@ -45,6 +45,11 @@ impl Page {
         self.out += &new.replacen(word, painted, 1);
     }
 
+    /// How many lines were written.
+    pub fn lines(&self) -> usize {
+        self.out.lines().count()
+    }
+
     /// An empty line.
     pub fn gap(&mut self) {
         self.out.push('\n');

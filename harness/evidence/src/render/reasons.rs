@@ -166,6 +166,11 @@ pub fn why_not_condemned(report: &RunReport, rule: Rule) -> Option<&str> {
 
 /// One cause in a line: where, how often, to whom, since when.
 pub fn cause(report: &RunReport, cause: &Cause) -> String {
+    format!("{}, {}", what(report, cause), when(report, cause))
+}
+
+/// One cause in a line: where, how often, to whom.
+pub fn what(report: &RunReport, cause: &Cause) -> String {
     let all: u64 = report.fleet.clients.values().sum();
     let topic = cause.topic.map(|topic| format!(" on {}", topic.name())).unwrap_or_default();
     let kind = if cause.kind.is_empty() { String::new() } else { format!(" ({})", cause.kind) };
@@ -178,8 +183,7 @@ pub fn cause(report: &RunReport, cause: &Cause) -> String {
         0 => String::new(),
         some => format!(", {} of {} clients", count(some), count(all)),
     };
-    let (missing, when) = (missing(cause), when(report, cause));
-    format!("{}{topic}{kind}: {times}{clients}{missing}, {when}", cause.rule)
+    format!("{}{topic}{kind}: {times}{clients}{}", cause.rule, missing(cause))
 }
 
 /// When the violations of a cause were noticed: the first, and the last where there is a later one.

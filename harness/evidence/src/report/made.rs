@@ -310,11 +310,13 @@ fn incident_lines(case: &Case<'_>, blame: Blame) -> Vec<IncidentLine> {
         .iter()
         .filter_map(|&kind| Some((kind, case.settled.stability.told(kind, blame)?)));
     let lines = told.flat_map(|(kind, told)| {
+        let surfaces = surfaces(case, &told.clients);
         told.codes.iter().map(move |(code, seen)| IncidentLine {
             kind,
             code: code.to_owned(),
             count: seen.count,
             clients: told.clients.len() as u64,
+            surfaces: surfaces.clone(),
             first_at_us: seen.first,
             last_at_us: seen.last,
         })

@@ -4,15 +4,16 @@
 use khala_evidence::facts::FaultOutcome;
 use khala_evidence::judge::{Decision, Verdict};
 use khala_evidence::oracle::Rule;
-use khala_evidence::record::{Probe, Record};
+use khala_evidence::record::{Cut, OfflineCause, Probe, Record};
 use khala_evidence::render::story::ClientStory;
 use khala_evidence::render::terminal;
 use khala_evidence::report::{Provenance, RunReport};
 use khala_evidence::shard::stalls::Stall;
 
 use crate::support::plans::{Planned, SMALL};
-use crate::support::reading::{file, flat, reader, summary};
+use crate::support::reading::{besides_what_to_do, file, flat, reader, summary, what_to_do};
 use crate::support::trial::Trial;
+use crate::support::{incidents, records};
 
 const S: u64 = 1_000_000;
 
@@ -49,7 +50,11 @@ fn the_first_ten_lines_are_for_whoever_decides() {
     for jargon in ["seq", "gap", "oracle", "epoch", "cursor", "p(", "count ==", "runtime.codex"] {
         assert!(!said.contains(jargon), "{jargon} in:\n{said}");
     }
-    assert_eq!(text.lines().nth(10).unwrap_or_default(), "## What befell it, and why");
+    assert!(
+        lines[6].starts_with("- **Since when, and whom it befell.** 2.5 s (03:04:07 UTC"),
+        "{text}"
+    );
+    assert_eq!(text.lines().nth(11).unwrap_or_default(), "## What befell it, and why");
 }
 
 #[test]
@@ -158,7 +163,7 @@ fn ten_lines_say_what_to_decide_why_and_what_to_do() {
             for at_a_terminal in [true, false] {
                 let shown = terminal::render_short(&report, &reader(width, at_a_terminal));
                 let lines: Vec<_> = shown.lines().collect();
-                assert!(lines.len() <= 10, "{width}:\n{shown}");
+                assert!(besides_what_to_do(&shown) <= 8, "{width}:\n{shown}");
                 assert!(
                     lines.iter().all(|line| line.chars().count() <= width),
                     "{width}:\n{shown}"
@@ -180,6 +185,37 @@ fn ten_lines_say_what_to_decide_why_and_what_to_do() {
     }
     let shown = terminal::render_short(&Trial::storm(&[]).report(), &reader(100, false));
     assert!(shown.contains("Seen  Nothing wrong"), "{shown}");
+}
+
+/// What stands beside `Next`.
+fn next_of(shown: &str) -> String {
+    let lines = what_to_do(shown);
+    assert!(!lines.is_empty(), "{shown}");
+    flat(&lines.join(" "))
+}
+
+#[test]
+fn what_to_do_is_never_cut_and_what_is_cut_says_where_all_of_it_stands() {
+    let mut away = incidents::fleet(12);
+    let how = OfflineCause::Broken { how: Cut::Reset };
+    away.extend((0..12).map(|n| records::offline(n, 300 * S + u64::from(n) * 1_000, how)));
+    away.sort_by_key(Record::at);
+    let away = Trial::of(&incidents::at_home(""), away).report();
+    assert_eq!(away.decision, Decision::NoGo);
+    for report in full().into_iter().chain([away]) {
+        let at = |width| terminal::render_short(&report, &reader(width, true));
+        let whole = next_of(&at(120));
+        for width in [30, 40, 60, 80, 100, 120] {
+            let shown = at(width);
+            let next = next_of(&shown);
+            assert!(next == whole && !next.contains('…'), "{width}:\n{shown}");
+            let (all, rest): (Vec<_>, Vec<_>) =
+                shown.lines().partition(|line| line.starts_with("  All   "));
+            let cut = rest.iter().any(|line| line.ends_with('…'));
+            let said = all.iter().any(|line| line.contains("All   what … cuts"));
+            assert_eq!(cut, said, "{width}:\n{shown}");
+        }
+    }
 }
 
 #[test]

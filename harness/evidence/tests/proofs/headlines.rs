@@ -11,7 +11,7 @@ use khala_evidence::report::RunReport;
 
 use crate::support::incidents::{S, at_home, fault, fleet};
 use crate::support::plans::edited;
-use crate::support::reading::{flat, ten_lines};
+use crate::support::reading::{flat, summary, ten_lines};
 use crate::support::records;
 use crate::support::trial::Trial;
 
@@ -269,4 +269,102 @@ fn commands_that_the_target_never_answers_hold_with_what_did_not_come_and_how_of
         reason.starts_with("12 cases, and every one is undecided: neither a refusal"),
         "{reason}"
     );
+}
+
+/// Subscribes of some clients that are refused.
+fn refused_subscribes(clients: std::ops::Range<u32>) -> Vec<Record> {
+    let of = |client: u32| {
+        let at = (300 + 7 * u64::from(client)) * S;
+        let how = (Outcome::RefusedTopic, "forbidden_topic");
+        records::answered(Request::Subscribe, Some(client), [at, at + 20], how)
+    };
+    clients.map(of).collect()
+}
+
+#[test]
+fn every_no_go_says_since_when_on_the_clock_and_whom_it_befell() {
+    let how = OfflineCause::Broken { how: Cut::Reset };
+    let reset = |n: u32, at| records::offline(n, at, how);
+    let resets = |clients: u32, apart: Micros| -> Vec<Record> {
+        (0..clients).map(|n| reset(n, 300 * S + apart * u64::from(n))).collect()
+    };
+    let commands = || (0..400).flat_map(|n| published(n, Outcome::Timeout, "timeout")).collect();
+    let claim = "[[gate.objective]]\nmetric = \"publish_errors\"\nrequire = \"proportion <= 1%\"\n\n[[gate]]\n\
+                 name = \"stability\"\nadvisory = true\n\n[oracle]";
+    let claimed = edited(&at_home(""), &[("[oracle]", claim)]);
+    let mut late: Vec<Record> = commands();
+    late.extend([15, 300].map(|second| records::lag(second * S, 50)));
+    for (what, text, list, told) in [
+        (
+            "refused subscribes",
+            at_home(""),
+            refused_subscribes(0..4),
+            "Since 300.0 s (03:09:05 UTC), last 321.0 s (03:09:26 UTC): 4 of 12 desktop.",
+        ),
+        (
+            "resets",
+            at_home(""),
+            resets(6, 7 * S),
+            "Since 300.0 s (03:09:05 UTC), last 335.0 s (03:09:40 UTC): 6 of 12 desktop.",
+        ),
+        (
+            "an absence",
+            at_home(""),
+            resets(12, 1_000),
+            "Since 300.0 s (03:09:05 UTC) to the end: everybody who was there, of desktop.",
+        ),
+        (
+            "a rule",
+            at_home(""),
+            breached(0..5, 300 * S, Breach::Masked),
+            "Since 300.0 s (03:09:05 UTC): 5 of 12 desktop.",
+        ),
+        (
+            "commands",
+            at_home(""),
+            commands(),
+            "Since 101.0 s (03:05:46 UTC): it is of the service, and of no client by itself.",
+        ),
+        (
+            "a claim",
+            claimed,
+            late,
+            "Since 10.0 s (03:04:15 UTC) to 610.0 s (03:14:15 UTC): steady as a whole, for a claim has no moment; all of \
+             desktop.",
+        ),
+    ] {
+        let report = report_of(&text, list);
+        assert_eq!(report.decision, Decision::NoGo, "{what}: {:?}", report.reasons);
+        let shown = ten_lines(&report);
+        assert!(shown.contains(told), "{what}: no {told} in {shown}");
+        let told = told.trim_start_matches("Since ");
+        let head: Vec<_> = summary(&report).lines().take(10).map(str::to_owned).collect();
+        let line = format!("- **Since when, and whom it befell.** {told}");
+        assert!(head.contains(&line), "{what}: no {line} in {head:?}");
+        assert!(flat(&terminal::render(&report, Colour::Never)).contains(told), "{what}");
+    }
+    // Nothing is to be said of what is none.
+    let go = report_of(&at_home(""), Vec::new());
+    assert!(!summary(&go).contains("Since when") && !ten_lines(&go).contains("Since"));
+}
+
+#[test]
+fn what_never_was_is_said_beside_what_there_was_all_the_same() {
+    let trouble = |report: &RunReport| {
+        let page = crate::page::without_script(&crate::page::page(report));
+        crate::page::words(crate::page::part(&crate::page::parsed(&page), "trouble"))
+    };
+    let report = report_of(&at_home(""), refused_subscribes(0..4));
+    no_go(&report, "apps connect, and what they ask for then is refused or not answered");
+    let told = trouble(&report);
+    for said in [
+        "0 in every second of the run: errors, violations, sockets ended unplanned.",
+        "What befell the run, in all: unplanned: subscribe_errors 4 (forbidden_topic ×4), clients: 4, first at 300.00 s.",
+        "The run is a NO-GO by: stability: unplanned_ends [subscribe_errors].",
+    ] {
+        assert!(told.contains(said), "no `{said}` in {told}");
+    }
+    assert!(!told.contains("None"), "{told}");
+    let go = trouble(&report_of(&at_home(""), Vec::new()));
+    assert!(!go.contains("What befell the run") && !go.contains("The run is a"), "{go}");
 }

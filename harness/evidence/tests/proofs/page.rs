@@ -281,6 +281,57 @@ fn what_nothing_was_seen_of_is_nowhere_on_its_picture() {
 }
 
 #[test]
+fn a_seconds_figures_stand_at_its_end_in_picture_data_and_table_alike() {
+    let mut report = broken();
+    let seconds = report.series.len();
+    for (second, it) in report.series.iter_mut().enumerate() {
+        it.counts.errors = if second == 4 { 9 } else { 1 };
+    }
+    let text = page(&report);
+    let script = text.split("id=\"report-data\">").nth(1).and_then(|rest| rest.split("</").next());
+    let json: Value = serde_json::from_str(script.expect("the data")).expect("JSON");
+    let places: Vec<f64> = serde_json::from_value(json["seconds"].clone()).expect("numbers");
+    let ends = (1_u32..).take(seconds).map(f64::from).collect::<Vec<_>>();
+    assert_eq!(places, ends);
+    let errors = &json["charts"]["chart-trouble"]["lines"][0];
+    assert_eq!((&errors["name"], &errors["y"][4]), (&"errors".into(), &9.into()));
+
+    let text = without_script(&text);
+    let page = parsed(&text);
+    let trouble = part(&page, "trouble");
+    assert!(
+        words(trouble).contains("errors: at most 9, in the second to 5 s"),
+        "{}",
+        words(trouble)
+    );
+    let caption = "Errors, violations and sockets ended unplanned, per second, by phase";
+    let table = rows(trouble, caption);
+    let highest = table.iter().filter(|row| words(row[1]) == "errors" && words(row[3]) == "9");
+    let highest: Vec<_> = highest.map(|row| words(row[4])).collect();
+    assert_eq!(highest, ["5 s"]);
+    // In the picture the fault at 4.0 s stands before what it made, by a second of the axis.
+    let attribute = |it: &Node<'_, '_>, name: &str| -> f64 {
+        it.attribute(name).and_then(|at| at.parse().ok()).expect("a number")
+    };
+    let svg =
+        trouble.descendants().find(|it| it.has_tag_name("svg") && it.attribute("role").is_some());
+    let svg = svg.expect("a picture");
+    let lines = || svg.descendants().filter(|it| it.has_tag_name("line"));
+    let axis = lines().find(|it| it.attribute("stroke-opacity") == Some("0.6")).expect("an axis");
+    let (left, right) = (attribute(&axis, "x1"), attribute(&axis, "x2"));
+    let fault = lines().find(|it| it.attribute("class") == Some("fault-line")).expect("a fault");
+    let paths = svg.descendants().filter(|it| it.has_tag_name("path"));
+    let path = paths.filter_map(|it| it.attribute("d")).next().expect("a line");
+    let points = path.split(['M', 'L']).filter_map(|point| {
+        let (x, y) = point.trim_end_matches("h0").split_once(' ')?;
+        Some((x.parse::<f64>().ok()?, y.parse::<f64>().ok()?))
+    });
+    let (at, _) = points.min_by(|one, other| one.1.total_cmp(&other.1)).expect("a point");
+    let second = (right - left) / f64::from(u32::try_from(seconds).expect("few"));
+    assert!((at - attribute(&fault, "x1") - second).abs() < 1.0, "{at} {fault:?} {second}");
+}
+
+#[test]
 fn two_runs_are_drawn_into_one_recovery_curve() {
     let report = Trial::storm(&[]).report();
     let mut other = report.clone();

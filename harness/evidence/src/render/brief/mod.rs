@@ -2,6 +2,7 @@
 
 mod happened;
 mod hold;
+mod since;
 mod tried;
 mod untested;
 mod users;
@@ -33,6 +34,8 @@ pub struct Brief {
     pub users: String,
     /// Whether what was seen may be the test's own doing.
     pub own_fault: String,
+    /// Of a NO-GO, since when it is so and whom it befell, or why neither can be said.
+    pub since: Option<String>,
     /// What to do next.
     pub next: String,
     /// What is to be known before anything is concluded.
@@ -54,7 +57,8 @@ impl Brief {
         // On a terminal it stands at the head.
         let passive = bundle.and_then(|_| passive(report));
         let cautions = passive.into_iter().chain(cautions(report)).collect();
-        Self { headline, tried, users, own_fault, next, cautions }
+        let since = (report.decision == Decision::NoGo).then(|| since::since(report));
+        Self { headline, tried, users, own_fault, since, next, cautions }
     }
 }
 

@@ -133,6 +133,9 @@ pub fn users(report: &RunReport) -> String {
     if !told.is_empty() {
         return told.iter().map(|one| capital(one)).collect::<Vec<_>>().join(" ");
     }
+    if report.altered {
+        return "Not known: the evidence was changed after the run.".to_owned();
+    }
     if report.oracle.deliveries == 0 {
         return "Nothing at all: not one update arrived.".to_owned();
     }

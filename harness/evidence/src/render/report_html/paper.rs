@@ -42,7 +42,11 @@ fn head(report: &RunReport, brief: &Brief) -> f64 {
     let untested = brief::untested(report);
     let cautions = strip::cautions(report, brief);
     let answers = [&brief.tried, &brief.users, &brief.own_fault, &brief.next, &cautions];
-    let answers = answers.into_iter().chain(&untested).filter(|answer| !answer.is_empty());
+    let answers = answers
+        .into_iter()
+        .chain(&untested)
+        .chain(&brief.since)
+        .filter(|answer| !answer.is_empty());
     let strip = lines(&brief.headline, HEADLINE_LETTERS) * HEADLINE
         + lines(&strip::subject(report), SUBJECT_LETTERS) * SUBJECT;
     FIXED + strip + answers.map(|text| lines(text, ANSWER_LETTERS) * ANSWER + 0.6).sum::<f64>()

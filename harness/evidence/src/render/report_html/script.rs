@@ -25,14 +25,14 @@ impl Data {
         let seconds = report.series.len();
         let step = if seconds <= 2 * COLUMNS { 1 } else { thin::step(seconds, COLUMNS) };
         let charts = serde_json::Map::new();
-        let seconds = thin::seconds(seconds, step);
+        let seconds = thin::places(seconds, step);
         Self { charts, step, seconds, started: report.started_at.clone() }
     }
 
     /// None yet, of some seconds of a run that goes on.
     pub fn so_far(started: &str, seconds: &[Second]) -> Self {
         let charts = serde_json::Map::new();
-        let seconds = seconds.iter().map(|second| f64::from(second.second)).collect();
+        let seconds = seconds.iter().map(|it| thin::place(it.second as usize)).collect();
         Self { charts, step: 1, seconds, started: started.to_owned() }
     }
 

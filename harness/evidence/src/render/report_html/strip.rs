@@ -36,10 +36,12 @@ pub fn write(html: &mut Html, report: &RunReport) {
                 html.leaf("dd", &[], &together(&untested));
             }
             for (question, answer) in [
-                ("What was tried", &brief.tried),
-                ("What users would have seen", &brief.users),
-                ("Whether the test is to blame", &brief.own_fault),
+                ("What was tried", Some(&brief.tried)),
+                ("What users would have seen", Some(&brief.users)),
+                ("Since when, and whom it befell", brief.since.as_ref()),
+                ("Whether the test is to blame", Some(&brief.own_fault)),
             ] {
+                let Some(answer) = answer else { continue };
                 html.leaf("dt", &[], question);
                 html.leaf("dd", &[], &together(answer));
             }

@@ -4,6 +4,13 @@
 /// A value by second; `None` where there is none.
 pub type Values = Vec<Option<u64>>;
 
+/// Where a second's figures stand in every chart and table over the seconds of a run: at its end, when all that they count
+/// had happened. At its beginning an effect would stand before its cause.
+#[expect(clippy::cast_precision_loss, reason = "seconds of a run are far below 2^52")]
+pub fn place(second: usize) -> f64 {
+    (second + 1) as f64
+}
+
 /// The seconds of one bucket where `seconds` are drawn on at most so many columns.
 pub fn step(seconds: usize, columns: usize) -> usize {
     seconds.div_ceil(columns.max(1)).max(1)
@@ -28,7 +35,7 @@ pub fn extremes(values: &[Option<u64>], step: usize) -> Vec<Option<(usize, u64)>
     out
 }
 
-/// The same with two values for each bucket, so that several lines share their seconds ([`seconds`]).
+/// The same with two values for each bucket, so that several lines share their places ([`places`]).
 pub fn aligned(values: &[Option<u64>], step: usize) -> Values {
     if step <= 1 {
         return values.to_vec();
@@ -44,15 +51,14 @@ pub fn pair(values: &[Option<u64>]) -> [Option<u64>; 2] {
     }
 }
 
-/// The seconds of values that were [`aligned`].
-pub fn seconds(len: usize, step: usize) -> Vec<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "seconds of a run are far below 2^52")]
-    let second = |second: usize| second as f64;
+/// The places of values that were [`aligned`]: each of several seconds at the end of all of them, the earlier just before
+/// the later.
+pub fn places(len: usize, step: usize) -> Vec<f64> {
     match step {
-        0 | 1 => (0..len).map(second).collect(),
+        0 | 1 => (0..len).map(place).collect(),
         step => {
-            let starts = (0..len).step_by(step);
-            starts.flat_map(|at| [second(at), second(at) + second(step) / 2.0]).collect()
+            let lasts = (0..len).step_by(step).map(|first| (first + step).min(len) - 1);
+            lasts.flat_map(|last| [place(last) - 0.5, place(last)]).collect()
         }
     }
 }
@@ -80,7 +86,7 @@ mod tests {
         assert!(drawn.len() <= 2 * 900);
         assert!(drawn.contains(&Some((51_234, 90_000))));
         let shared = aligned(&day, step);
-        assert_eq!(shared.len(), seconds(day.len(), step).len());
+        assert_eq!(shared.len(), places(day.len(), step).len());
         assert!(shared.contains(&Some(90_000)));
     }
 
@@ -101,7 +107,17 @@ mod tests {
             }
             let places: Vec<_> = drawn.iter().flatten().map(|(at, _)| *at).collect();
             prop_assert!(places.windows(2).all(|two| two[0] < two[1]));
-            prop_assert_eq!(aligned(&values, step).len(), seconds(values.len(), step).len());
+            let shared = aligned(&values, step);
+            let places = super::places(values.len(), step);
+            prop_assert_eq!(shared.len(), places.len());
+            prop_assert!(places.windows(2).all(|two| two[0] < two[1]));
+            prop_assert!(places.last().is_none_or(|last| *last <= place(values.len() - 1)));
+            // Nothing stands before the second that it is of had ended, but the earlier of two in one bucket.
+            for (at, value) in values.iter().enumerate() {
+                let stands = shared.iter().zip(&places).filter(|(_, it)| **it >= place(at) - 0.5);
+                let own = drawn.iter().flatten().any(|it| Some(*it) == value.map(|value| (at, value)));
+                prop_assert!(!own || stands.map(|(it, _)| it).any(|it| it == value));
+            }
         }
     }
 }

@@ -7,7 +7,15 @@ use super::script::Data;
 use super::tables::{cell, figure, name, table};
 use super::thin::{self, Values};
 use super::{faults, part};
+use crate::judge::{Decision, Verdict};
+use crate::render::{befell, reasons};
 use crate::report::{Phase, RunReport, Second};
+
+/// The chart of what went wrong.
+const TROUBLE: &str = "trouble";
+
+/// Reasons that are named below it; all of them stand in the parts before.
+const REASONS_SHOWN: usize = 6;
 
 /// One line over the seconds of a run.
 pub struct Series {
@@ -67,7 +75,7 @@ pub fn write(html: &mut Html, report: &RunReport, data: &mut Data) {
         html.leaf(
             "p",
             &[("class", "note")],
-            "Shaded by turns: phases. Broken upright lines and shaded stretches: disturbances that were made on purpose, \
+            "A second's figures stand at its end. Shaded by turns: phases. Broken upright lines and shaded stretches: disturbances that were made on purpose, \
              numbered as under Faults. Where several seconds fall on one column the smallest and the largest of them are \
              drawn.",
         );
@@ -121,8 +129,8 @@ pub fn charts(series: &[Second], with_mints: bool) -> Vec<ByTime> {
             series: vec![line("updates delivered", &|it| Some(it.counts.deliveries))],
         },
         ByTime {
-            id: "trouble",
-            title: "Errors, violations and unplanned ends per second",
+            id: TROUBLE,
+            title: "Errors, violations and sockets ended unplanned, per second",
             y_title: "per second",
             kind: Kind::Count,
             log: false,
@@ -130,7 +138,7 @@ pub fn charts(series: &[Second], with_mints: bool) -> Vec<ByTime> {
                 line("errors", &|it| Some(it.counts.errors)),
                 // Violations have the colour of what failed, which is the second.
                 line("violations", &|it| Some(it.violations)),
-                line("unplanned ends", &|it| Some(it.unplanned_ends)),
+                line("sockets ended unplanned", &|it| Some(it.unplanned_ends)),
             ],
         },
         ByTime {
@@ -150,10 +158,42 @@ pub fn charts(series: &[Second], with_mints: bool) -> Vec<ByTime> {
     ]
 }
 
+/// What went wrong that lines of a few kinds do not tell, or all of them at 0 would deny: what befell the run, and for
+/// what it is no GO.
+fn all_the_same(report: &RunReport) -> Vec<String> {
+    let befell = befell::lines(report);
+    let mut said = Vec::new();
+    if !befell.is_empty() {
+        said.push(format!("What befell the run, in all: {}.", befell.join("; ")));
+    }
+    if report.decision == Decision::Go {
+        return said;
+    }
+    let decides = |verdict| match report.decision {
+        Decision::NoGo => verdict == Some(Verdict::Fail),
+        _ => verdict != Some(Verdict::Warn),
+    };
+    let broken = reasons::broken(report).into_iter().map(|(rule, _)| rule);
+    let broken = broken.filter(|rule| {
+        reasons::verdict(report, *rule).is_some_and(|verdict| decides(Some(verdict)))
+    });
+    let broken = broken.map(|rule| format!("violations of {rule}"));
+    let others = reasons::all(report).into_iter().filter(|it| decides(it.verdict));
+    let others = others.flat_map(|it| if it.of.is_empty() { vec![it.why] } else { it.of });
+    let others = others.filter(|it| !it.contains("(advisory)"));
+    let mut why: Vec<_> = broken.chain(others).collect();
+    let more = why.len().saturating_sub(REASONS_SHOWN);
+    why.truncate(REASONS_SHOWN);
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    let why = if why.is_empty() { "what stands at the head".to_owned() } else { why.join("; ") };
+    said.push(format!("The run is a {} by: {why}{more}.", report.decision));
+    said
+}
+
 #[expect(clippy::cast_precision_loss, reason = "seconds and figures of a run are below 2^52")]
 fn points(values: &Values, step: usize) -> Vec<Option<(f64, f64)>> {
     let drawn = thin::extremes(values, step).into_iter();
-    drawn.map(|point| point.map(|(second, value)| (second as f64, value as f64))).collect()
+    drawn.map(|point| point.map(|(second, value)| (thin::place(second), value as f64))).collect()
 }
 
 impl ByTime {
@@ -181,8 +221,14 @@ impl ByTime {
             }
             if !none.is_empty() {
                 let names: Vec<_> = none.iter().map(|(_, it)| it.name).collect();
-                let said = format!("None in the whole run: {}.", names.join(", "));
-                html.leaf("p", &[], &said);
+                html.leaf(
+                    "p",
+                    &[],
+                    &format!("0 in every second of the run: {}.", names.join(", ")),
+                );
+            }
+            if self.id == TROUBLE {
+                all_the_same(report).iter().for_each(|said| html.leaf("p", &[], said));
             }
         });
     }
@@ -212,7 +258,8 @@ impl ByTime {
         };
         let told = series.iter().filter_map(|(_, it)| {
             let (at, most) = highest(&it.values, 0..it.values.len())?;
-            Some(format!("{}: at most {}, in second {at}", it.name, shown(self.kind, most as f64)))
+            let most = shown(self.kind, most as f64);
+            Some(format!("{}: at most {most}, in the second to {} s", it.name, thin::place(at)))
         });
         Plot {
             id: format!("chart-{}", self.id),
@@ -239,7 +286,7 @@ impl ByTime {
                 ("Line", false),
                 ("Lowest", true),
                 ("Highest", true),
-                ("Highest in second", true),
+                ("Highest in the second to", true),
             ];
             table(html, &caption, &heads, |html| {
                 for phase in &report.phases {
@@ -265,7 +312,7 @@ impl ByTime {
             cell(html, series.name);
             figure(html, Some(least), &shown(self.kind, *least as f64));
             figure(html, Some(most), &shown(self.kind, most as f64));
-            figure(html, Some(at), &at.to_string());
+            figure(html, Some(thin::place(at)), &format!("{} s", thin::place(at)));
         });
     }
 }

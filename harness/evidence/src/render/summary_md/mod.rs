@@ -57,6 +57,9 @@ fn brief(out: &mut String, report: &RunReport) -> std::fmt::Result {
     }
     writeln!(out, "- **What was tried.** {}", cell(&brief.tried))?;
     writeln!(out, "- **What users would have seen.** {}", cell(&brief.users))?;
+    if let Some(since) = &brief.since {
+        writeln!(out, "- **Since when, and whom it befell.** {}", cell(since))?;
+    }
     writeln!(out, "- **Whether the test is to blame.** {}", cell(&brief.own_fault))?;
     writeln!(out, "- **What to do next.** {}", cell(&brief.next))?;
     match brief.cautions.as_slice() {

@@ -180,6 +180,9 @@ fn head(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief)
     }
     page.beside(2, "Tried", COLUMN, &brief.tried);
     page.beside(2, "Seen", COLUMN, &brief.users);
+    if let Some(since) = &brief.since {
+        page.beside(2, "Since", COLUMN, since);
+    }
     if report.decision != Decision::Go {
         page.beside(
             2,

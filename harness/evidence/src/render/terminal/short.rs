@@ -8,66 +8,99 @@ use super::{Reader, head_line, tail};
 use crate::judge::{Decision, Verdict};
 use crate::report::{Cause, RunReport};
 
-/// Lines that a sentence may take.
+/// Lines of all of it, but for what to do where that takes more than [`LINES`].
+const ALL: usize = 10;
+/// Lines that a sentence may take that can be cut.
 const LINES: usize = 2;
 /// Whom the command is for that stands below it.
 const FOR_BUILDERS: &str = "Give this to those who build the service:";
 
-/// The ten lines.
+/// The ten lines. What to do, and since when and for whom it is so, is never cut; what else has no room stands whole
+/// where the last word of them leads.
 pub fn write(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     let brief = Brief::of(report, Some(reader.bundle));
     head_line(page, report, reader);
-    // What a GO says nothing of stands in its headline, and is not cut.
-    let lines = if report.decision == Decision::Go { LINES + 1 } else { LINES };
-    said_in(page, "", &brief.headline, lines);
+    let next = next(report, reader, &brief, page.width());
+    let since = brief.since.as_deref();
+    let since = since.map_or_else(Vec::new, |since| hung(page.width(), "Since ", since));
     // The headline of a HOLD says it.
     let starved = brief::starved(report).filter(|_| report.decision == Decision::NoGo);
+    let ending = {
+        let mut ending = Page::new(page.width());
+        tail(&mut ending, report, reader, &brief);
+        ending.into_text().lines().count()
+    };
+    let taken = page.lines()
+        + next.len().min(LINES)
+        + since.len()
+        + usize::from(starved.is_some())
+        + 1
+        + ending;
+    let room = ALL.saturating_sub(taken);
+    let mut whole = true;
+    let mut said = |page: &mut Page, word: &str, text: &str, lines_max: usize| {
+        whole &= said_in(page, word, text, lines_max);
+    };
+    // What a GO says nothing of stands in its headline, and is not cut.
+    let lines = match report.decision {
+        Decision::Go => usize::MAX,
+        Decision::NoGo | Decision::Hold => room.saturating_sub(1).clamp(1, LINES),
+    };
+    said(page, "", &brief.headline, lines);
+    let lines = room.saturating_sub(lines).clamp(1, LINES);
     match report.decision {
-        Decision::Go => said(page, "Seen  ", &brief.users),
-        Decision::NoGo | Decision::Hold => {
-            // One that was starved has a line of its own.
-            let lines = LINES - usize::from(starved.is_some());
-            said_in(page, "Why   ", &worst(report), lines);
-        }
+        Decision::Go => said(page, "Seen  ", &brief.users, LINES),
+        Decision::NoGo | Decision::Hold => said(page, "Why   ", &worst(report), lines),
     }
+    since.iter().for_each(|line| page.raw(line));
     if let Some(why) = starved {
-        said_in(page, "Test  ", &format!("{}: {why}.", stands(report)), 1);
+        said(page, "Test  ", &format!("{}: {why}.", stands(report)), 1);
     }
+    next.iter().for_each(|line| page.raw(line));
+    let cut = if whole { "" } else { "what … cuts, too, " };
+    said_in(page, "All   ", &format!("{cut}with --summary full; gates: {}", gates(report)), 1);
+    tail(page, report, reader, &brief);
+}
+
+/// What to do, all of it.
+fn next(report: &RunReport, reader: &Reader<'_>, brief: &Brief, width: usize) -> Vec<String> {
     // A command stays whole, to be copied.
     let shown = condemned(report).and_then(|cause| reasons::explain(cause, reader.bundle));
     match shown.filter(|_| !brief::was_away(report) && !report.altered) {
         Some(command) => {
-            said_in(page, "Next  ", FOR_BUILDERS, 1);
-            page.raw(&format!("        {command}"));
+            let mut lines = hung(width, "Next  ", FOR_BUILDERS);
+            lines.push(format!("        {command}"));
+            lines
         }
-        None => said(page, "Next  ", &brief.next.replace('`', "")),
+        None => hung(width, "Next  ", &brief.next.replace('`', "")),
     }
-    said_in(page, "All   ", &format!("with --summary full; gates: {}", gates(report)), 1);
-    tail(page, report, reader, &brief);
 }
 
-fn said(page: &mut Page, word: &str, text: &str) {
-    said_in(page, word, text, LINES);
-}
-
-/// A sentence after a word, in so many lines at most; what has no room is cut.
-fn said_in(page: &mut Page, word: &str, text: &str, lines_max: usize) {
+/// A sentence after a word, in as many lines as it takes.
+fn hung(width: usize, word: &str, text: &str) -> Vec<String> {
     let indent = 2 + chars(word);
-    let mut whole = Page::new(page.width());
-    whole.hung(indent, indent, text);
-    let whole = whole.into_text();
-    let lines: Vec<&str> = whole.lines().collect();
-    for (number, line) in lines.iter().take(lines_max).enumerate() {
+    let mut page = Page::new(width);
+    page.hung(indent, indent, text);
+    let text = page.into_text();
+    let lines = text.lines().enumerate().map(|(number, line)| {
         let start = if number == 0 { format!("  {word}") } else { " ".repeat(indent) };
-        let rest = line.trim_start();
+        format!("{start}{}", line.trim_start())
+    });
+    lines.collect()
+}
+
+/// The same in so many lines at most; whether it is whole, for what has no room is cut.
+fn said_in(page: &mut Page, word: &str, text: &str, lines_max: usize) -> bool {
+    let lines = hung(page.width(), word, text);
+    for (number, line) in lines.iter().take(lines_max).enumerate() {
         if number + 1 == lines_max && lines.len() > lines_max {
-            let room = page.width().saturating_sub(indent + 1);
-            let cut: String = rest.chars().take(room).collect();
-            page.raw(&format!("{start}{}…", cut.trim_end_matches([' ', ',', ';', '.'])));
+            let cut: String = line.chars().take(page.width().saturating_sub(1)).collect();
+            page.raw(&format!("{}…", cut.trim_end_matches([' ', ',', ';', '.'])));
         } else {
-            page.raw(&format!("{start}{rest}"));
+            page.raw(line);
         }
     }
+    lines.len() <= lines_max
 }
 
 /// The worst that there is to say: what befell the run, the first rule that is broken, else the first reason.
@@ -76,7 +109,8 @@ fn worst(report: &RunReport) -> String {
         return befell.clone();
     }
     if let Some(cause) = condemned(report) {
-        return reasons::cause(report, cause);
+        // Since when stands below it.
+        return reasons::what(report, cause);
     }
     match reasons::all(report).first() {
         Some(reason) if reason.of.is_empty() => reason.why.clone(),

@@ -133,7 +133,8 @@ globalThis.khalaCharts = (data) => {
         points: { size: 7 },
       },
       scales: {
-        x: { time: false },
+        // A second's figures stand at its end, and what befell the first one began at 0.
+        x: { time: false, range: (u, lo, hi) => [bySecond && lo != null && lo <= u.data[0][0] ? 0 : lo, hi] },
         y: { distr: chart.log ? 3 : 1, range: chart.log ? undefined : (_u, _lo, hi) => (chart.unit === "share" ? [0, 1] : [0, Math.max(hi * 1.05, chart.unit === "count" ? 1 : 1e-9)]) },
       },
       axes: [
@@ -173,7 +174,7 @@ globalThis.khalaCharts = (data) => {
     const x = u.data[0][at];
     if (it.chart.quantiles) it.where.textContent = `at ${quantile(x)}`;
     else if (it.chart.x !== null) it.where.textContent = `${x.toFixed(2)} s after the cut`;
-    else it.where.textContent = `at ${+x.toFixed(1)} s, ${new Date(started + x * 1000).toISOString().slice(11, 19)} UTC`;
+    else it.where.textContent = `up to ${+x.toFixed(1)} s, ${new Date(started + x * 1000).toISOString().slice(11, 19)} UTC`;
   }
 
   // A zoom of one chart over the run's seconds is one of all of them.
