@@ -127,13 +127,12 @@ fn of_objective(report: &RunReport, objective: &ObjectiveVerdict) -> String {
         false => objective.during.contains(&phase.name),
     };
     let phases: Vec<_> = report.phases.iter().filter(counts).collect();
-    let when = match (phases.first(), phases.last()) {
-        (Some(first), Some(last)) => {
+    let when = match phases.first() {
+        Some(first) => {
             let names: Vec<_> = phases.iter().map(|phase| phase.name.as_str()).collect();
-            let (from, to) = (at(report, first.start_us), at(report, last.end_us));
-            format!("{from} to {to}: {} as a whole", names.join(", "))
+            format!("{} on: {} as a whole", at(report, first.start_us), names.join(", "))
         }
-        _ => format!("{}: the run as a whole", at(report, 0)),
+        None => format!("{} on: the run as a whole", at(report, 0)),
     };
     let whom = match objective.selected("surface") {
         Some(surface) => {
