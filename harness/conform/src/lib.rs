@@ -67,7 +67,8 @@ async fn run_here(
 ) -> Result<Report, OpenError> {
     let start = clock::now();
     let tool = format!("khala-harness {}", options.version);
-    let world = Rc::new(World::open(options).await?);
+    let opened = interrupt.run_until_cancelled(Box::pin(World::open(options))).await;
+    let world = Rc::new(opened.unwrap_or(Err(OpenError::Interrupted))?);
     let (results, remains) = runner::run(&world, cases, interrupt, told).await;
     let around = Around {
         tool,

@@ -2,6 +2,7 @@
 
 use khala_engine::clock;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, future, stream};
 use tokio_util::sync::CancellationToken;
@@ -98,20 +99,33 @@ async fn ask(
 }
 
 async fn in_time(ctx: &Ctx, case: &Case, interrupt: &CancellationToken) -> Outcome {
-    let limit = ctx.times().limit(case.takes);
     let asking = async {
         tokio::select! {
             outcome = (case.ask)(ctx) => outcome,
             why = ctx.gives_up() => Err(why),
         }
     };
-    let asked = tokio::time::timeout(limit, asking);
+    // On the heap, as cases are: what all of them hold is moved about.
+    let excuse =
+        async { if case.area == Area::Slow { None } else { Box::pin(ctx.outrun()).await } };
+    within(ctx.times().limit(case.takes), interrupt, asking, excuse).await
+}
+
+/// What comes of a case, with what may excuse a breach: it asks the target, too, and so has no time beyond the case's and
+/// ends with it at an interrupt. A breach of which that is not known by then is undecided.
+async fn within(
+    limit: Duration,
+    interrupt: &CancellationToken,
+    asking: impl Future<Output = Outcome>,
+    excuse: impl Future<Output = Option<Stop>>,
+) -> Outcome {
+    let asked = tokio::time::timeout(limit, async {
+        let outcome = asking.await;
+        if is_broken(&outcome) { excuse.await.map_or(outcome, Err) } else { outcome }
+    });
     match interrupt.run_until_cancelled(asked).await {
         None => Err(undecided("it was interrupted")),
         Some(Err(_)) => Err(undecided(format!("it did not come to its end within {limit:?}"))),
-        Some(Ok(outcome)) if case.area != Area::Slow && is_broken(&outcome) => {
-            ctx.outrun().await.map_or(outcome, Err)
-        }
         Some(Ok(outcome)) => outcome,
     }
 }
@@ -147,5 +161,61 @@ fn told(does: Does) -> &'static str {
         Does::Revokes => "revokes sessions that it made up",
         Does::Abuses => "publishes much and does not read",
         Does::Ends => "ends the target",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+    use crate::outcome::broken;
+
+    /// Longer than anything here takes, by a clock that only waits move.
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    /// What comes of a breach that nobody can tell whether it is excused; an interrupt comes after so long.
+    fn undecided_after(limit: Duration, interrupt_after: Duration) -> String {
+        let mut clock = tokio::runtime::Builder::new_current_thread();
+        let clock = clock.enable_time().start_paused(true).build().expect("a runtime");
+        clock.block_on(async {
+            let interrupt = CancellationToken::new();
+            let asked = within(limit, &interrupt, ready(broken("d", "c", "s")), pending());
+            let interrupts = async {
+                tokio::time::sleep(interrupt_after).await;
+                interrupt.cancel();
+                pending::<()>().await;
+            };
+            let outcome = tokio::select! {
+                outcome = tokio::time::timeout(LONG, asked) => outcome.expect("it has an end"),
+                () = interrupts => unreachable!("it waits on"),
+            };
+            match outcome {
+                Err(Stop::Undecided(why)) => why,
+                other => panic!("{other:?}"),
+            }
+        })
+    }
+
+    #[test]
+    fn what_may_excuse_a_breach_is_waited_for_within_the_cases_time_and_until_an_interrupt() {
+        let (soon, late) = (Duration::from_secs(5), Duration::from_secs(60));
+        assert_eq!(undecided_after(soon, late), "it did not come to its end within 5s");
+        assert_eq!(undecided_after(late, soon), "it was interrupted");
+    }
+
+    #[test]
+    fn a_breach_that_nothing_excuses_stands_and_what_is_kept_asks_for_no_excuse() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(async {
+            let never = CancellationToken::new();
+            let breach = within(LONG, &never, ready(broken("d", "c", "s")), ready(None)).await;
+            assert!(is_broken(&breach));
+            let excused = ready(Some(undecided("why")));
+            let excused = within(LONG, &never, ready(broken("d", "c", "s")), excused).await;
+            assert_eq!(excused, Err(undecided("why")));
+            let kept = ready(crate::outcome::kept("k"));
+            assert!(within(LONG, &never, kept, pending()).await.is_ok());
+        });
     }
 }

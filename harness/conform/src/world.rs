@@ -81,6 +81,9 @@ pub enum OpenError {
     /// The target is not there, is not Khala's, or lets nobody in.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// Somebody wanted the end before the target had answered.
+    #[error("interrupted before any case was asked")]
+    Interrupted,
 }
 
 /// The target and all that cases share.

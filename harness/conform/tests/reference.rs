@@ -2,22 +2,76 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::{LazyLock, Mutex};
+use std::thread::JoinHandle;
 
-use khala_conform::case::Does;
+use khala_conform::case::{Case, Does};
 use khala_conform::known::Known;
 use khala_conform::report::{Decision, Report, Status};
 use khala_conform::select;
 use khala_reference::Config;
-use khala_wire::topic::TopicId;
+use khala_wire::topic::{TopicId, WORKER_SUMMARIES};
 use support::bend;
 use support::bent::Bent;
 use support::{Asked, Runtime, ask, config, everything};
 
-/// Puts cases to a runtime, or to what stands before it.
-fn put(runtime: &Runtime, address: SocketAddr, abuses: bool) -> Report {
+/// A run of many cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Run {
+    /// At the reference.
+    Plain,
+    /// Those in which somebody does not read.
+    Abuses,
+    /// At a runtime that retains little.
+    Little,
+    /// Through the proxy, which does nothing.
+    Proxied,
+    /// Those that send commands, through a proxy that limits these.
+    Limited,
+}
+
+/// The runs, begun beside one another with the first that is asked for: each waits nearly all of its time.
+static RUNS: LazyLock<Mutex<HashMap<Run, JoinHandle<Report>>>> = LazyLock::new(|| {
+    let all = [Run::Limited, Run::Little, Run::Proxied, Run::Plain, Run::Abuses];
+    Mutex::new(all.map(|run| (run, std::thread::spawn(move || carried_out(run)))).into())
+});
+
+/// The report of a run; each is for one test.
+fn report(run: Run) -> Report {
+    let begun = RUNS.lock().expect("whole").remove(&run).expect("nobody else has it");
+    begun.join().expect("it is carried out")
+}
+
+fn carried_out(run: Run) -> Report {
+    let fits = move |case: &Case| match run {
+        Run::Abuses => case.does == Does::Abuses,
+        // To the others it is the one that does nothing.
+        Run::Limited => ![Does::Abuses, Does::Reads].contains(&case.does),
+        _ => case.does != Does::Abuses,
+    };
+    let mut config = if run == Run::Abuses { patient() } else { config(&[]) };
+    if run == Run::Little {
+        for topic in [TopicId::WORKER_EVENTS, TopicId::of(WORKER_SUMMARIES).expect("known")] {
+            config.limits_mut(topic).retain_events = 20;
+        }
+    }
+    let runtime = Runtime::start(config);
+    let proxy = match run {
+        Run::Proxied => Some(bend::PLAIN),
+        Run::Limited => Some(bend::LIMITS_COMMANDS),
+        _ => None,
+    };
+    let proxy = proxy.map(|name| Bent::start(name, runtime.address));
+    let address = proxy.as_ref().map_or(runtime.address, |proxy| proxy.address);
+    put(&runtime, address, fits)
+}
+
+/// Puts the cases that fit to a runtime, or to what stands before it.
+fn put(runtime: &Runtime, address: SocketAddr, fits: impl Fn(&Case) -> bool) -> Report {
     let mut cases = select::select(&[]).expect("all");
-    cases.retain(|(_, case)| (case.does == Does::Abuses) == abuses);
+    cases.retain(|(_, case)| fits(case));
     ask(Asked {
         address,
         cases,
@@ -47,10 +101,7 @@ fn not_kept(reports: &[Report]) -> Vec<(&str, Status, String)> {
 
 #[test]
 fn every_case_is_put_to_the_reference_which_deviates_in_none() {
-    let reports = [(config(&[]), false), (patient(), true)].map(|(config, abuses)| {
-        let runtime = Runtime::start(config);
-        put(&runtime, runtime.address, abuses)
-    });
+    let reports = [Run::Plain, Run::Abuses].map(report);
     assert!(not_kept(&reports).is_empty(), "{:#?}", not_kept(&reports));
     // The contract is silent on these: the reference does what the recorded runtime does, where a recording tells, and of
     // commands asks no more than a signature that is fresh and of their user.
@@ -75,10 +126,7 @@ fn every_case_is_put_to_the_reference_which_deviates_in_none() {
 
 #[test]
 fn a_runtime_that_retains_little_is_blamed_for_nothing_and_leaves_nothing_open() {
-    let mut config = config(&[]);
-    config.limits_mut(TopicId::WORKER_EVENTS).retain_events = 20;
-    let runtime = Runtime::start(config);
-    let report = put(&runtime, runtime.address, false);
+    let report = report(Run::Little);
     let open = not_kept(std::slice::from_ref(&report));
     let open: Vec<_> =
         open.iter().filter(|(_, status, _)| *status != Status::NotApplicable).collect();
@@ -116,16 +164,35 @@ fn where_nothing_that_is_published_comes_one_case_says_so_and_the_others_soon_wa
 #[test]
 fn the_proxy_of_the_tests_does_not_show() {
     // It holds more for who does not read than the runtime knows of: those cases are put to the runtime alone.
-    let runtime = Runtime::start(config(&[]));
-    let proxy = Bent::start(bend::PLAIN, runtime.address);
-    let reports = [put(&runtime, proxy.address, false)];
+    let reports = [report(Run::Proxied)];
     assert!(not_kept(&reports).is_empty(), "{:#?}", not_kept(&reports));
 }
 
 #[test]
 fn a_command_that_came_too_fast_is_sent_again() {
-    let runtime = Runtime::start(config(&[]));
-    let proxy = Bent::start(bend::LIMITS_COMMANDS, runtime.address);
-    let reports = [put(&runtime, proxy.address, false)];
+    let reports = [report(Run::Limited)];
     assert!(not_kept(&reports).is_empty(), "{:#?}", not_kept(&reports));
+}
+
+#[test]
+fn who_shows_no_windows_and_serves_what_is_pruned_empty_with_nothing_is_told_so() {
+    let asked = |defects: &[&str]| {
+        let runtime = Runtime::start(config(defects));
+        let proxy = Bent::start(bend::HIDES_METRICS, runtime.address);
+        let names = ["cursor_on_pruned_topic".to_owned()];
+        let report = ask(Asked {
+            address: proxy.address,
+            cases: select::select(&names).expect("a case"),
+            allow: everything(),
+            known: Known::default(),
+            stop: None,
+        });
+        let report = report.expect("the reference speaks Khala");
+        (report.results[0].status, report.results[0].told())
+    };
+    let (status, told) = asked(&[]);
+    assert_eq!(status, Status::Pass, "{told}");
+    let (status, told) = asked(&["pruned_topic_accepted"]);
+    assert_eq!(status, Status::Deviation, "{told}");
+    assert!(told.contains("served with nothing, and stands at 50"), "{told}");
 }

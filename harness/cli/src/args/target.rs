@@ -37,7 +37,7 @@ pub struct Doctor {
     /// A run will be begun with this flag: that others use the target keeps none from beginning.
     #[arg(long)]
     pub allow_shared_writes: bool,
-    /// Write what the target is said to be as a target profile.
+    /// Write what the target is said to be, and what was learnt of it, as a target profile.
     #[arg(long, value_name = "FILE")]
     pub write_profile: Option<PathBuf>,
 }

@@ -47,8 +47,12 @@ pub fn run(conform: &Conform) -> Result<Exit, Failure> {
             OpenError::Settings(message) => Failure { exit: Exit::InvalidScenario, message },
             OpenError::Usage(_) => Failure::new(Exit::Usage, error),
             OpenError::Setup(_) => Failure::new(Exit::Setup, error),
+            OpenError::Interrupted => Failure::new(Exit::Interrupted, error),
         })
-    })?;
+    });
+    // A look-up that hangs is not waited for.
+    runtime.shutdown_background();
+    let report = report?;
     let written = files.write(&report);
     output::verdict(render::terminal::render(&report, conform.all).as_bytes());
     let exit = match report.decision {

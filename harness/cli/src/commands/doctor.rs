@@ -31,13 +31,14 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
-    let mut printed = Ok(());
+    let (mut printed, mut lines) = (Ok(()), Vec::new());
     let sound = runtime.block_on(async {
         let stopped = signals::quiet_token().context("cannot handle signals")?;
         let mut told = |line| {
             if printed.is_ok() {
                 printed = output::print(text(&line).as_bytes());
             }
+            lines.push(line);
         };
         let examined = doctor::examine(&plan, &schedule, &options, &mut told);
         anyhow::Ok(stopped.run_until_cancelled(examined).await)
@@ -62,8 +63,10 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
             );
             return Err(Failure::new(Exit::InvalidScenario, what));
         }
-        let text =
-            resolved::target_profile(&plan).context("the profile cannot be written as TOML")?;
+        let (filled, comments) = doctor::filled(&plan, &lines);
+        let mut text =
+            resolved::target_profile(&filled).context("the profile cannot be written as TOML")?;
+        comments.iter().for_each(|line| text.push_str(&format!("# {line}\n")));
         write_new(path, &text).map_err(|error| {
             if error.kind() != ErrorKind::AlreadyExists {
                 return Failure::unwritten("write", path, &error);
@@ -98,6 +101,7 @@ fn wanted(plan: &Plan, doctor: &args::Doctor) -> Vec<Line> {
         came: Came::Wrong,
         seen,
         advice: "give that to `khala-harness run`, and here too, to be told whether a run so begun can begin".to_owned(),
+        facts: Vec::new(),
     });
     wanted.collect()
 }
@@ -122,12 +126,12 @@ fn disk(plan: &Plan, schedule: &Schedule) -> Line {
         ),
     };
     let tried = format!("room for evidence in {}", args::RUNS);
-    Line { what: "disk", tried, came, seen, advice: advice.to_owned() }
+    Line { what: "disk", tried, came, seen, advice: advice.to_owned(), facts: Vec::new() }
 }
 
 /// A line, and below it what to do.
 fn text(line: &Line) -> String {
-    let Line { what, tried, came, seen, advice } = line;
+    let Line { what, tried, came, seen, advice, .. } = line;
     let came = match came {
         Came::Good => "ok  ",
         Came::Less => "less",

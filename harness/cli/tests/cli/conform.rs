@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::support::by_hand::{ByHand, KEY, reference_by_hand, reference_with};
 use crate::support::servers::{self, Server};
-use crate::support::{Ended, Harness, exit, scenario};
+use crate::support::{Ended, Harness, eventually, exit, scenario};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// `conform` at a URL, for the cases whose names have this in them.
@@ -158,9 +159,9 @@ fn an_accepted_deviation_is_told_apart_and_one_that_is_no_more_fails() {
 #[test]
 fn what_is_not_allowed_does_not_apply_and_where_nothing_does_it_is_no_go() {
     let target = reference_by_hand();
-    let run = at(&target, "revoke_").ended_plain().exits(exit::HOLD);
+    let run = at(&target, "revoke_close_code").ended_plain().exits(exit::HOLD);
     assert!(run.stdout.contains("Applicable with: --allow revokes"), "{}", run.stdout);
-    at(&target, "revoke_").arg("--allow").arg("revokes").ended_plain().exits(exit::GO);
+    at(&target, "revoke_close_code").arg("--allow").arg("revokes").ended_plain().exits(exit::GO);
 }
 
 #[test]
@@ -175,7 +176,7 @@ fn the_targets_profile_says_what_may_be_done_to_it() {
         );
         std::fs::write(&profile, text).expect("written");
         let asked = Harness::new("conform").arg("--target").arg(&profile).arg("--only");
-        asked.arg("revoke_").env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
+        asked.arg("revoke_close_code").env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
     };
     // By default cases do not revoke.
     asked("[\"reads\", \"revokes\"]").ended_plain().exits(exit::GO);
@@ -196,6 +197,18 @@ fn a_target_that_is_none_ends_with_100_and_says_what_it_is() {
         assert!(run.stderr.contains(why), "{}", run.stderr);
         assert_eq!(run.stdout, "", "nothing was judged");
     }
+}
+
+#[test]
+fn a_signal_ends_it_at_once_though_the_target_has_not_answered_yet() {
+    let silent = Server::silent();
+    let asked = conform(&silent.url, "upgrade_").set("target.connect_timeout=600s");
+    let running = asked.set("target.request_timeout=600s").start_plain();
+    eventually("a request that is not answered", || (silent.accepted() > 0).then_some(()));
+    running.signal(Signal::INT);
+    let ended = running.ended().exits(exit::INTERRUPTED);
+    assert!(ended.stderr.contains("before any case was asked"), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "", "nothing was judged");
 }
 
 #[test]

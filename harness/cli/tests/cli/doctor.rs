@@ -181,6 +181,49 @@ fn the_profile_that_it_writes_is_one() {
 }
 
 #[test]
+fn the_profile_that_it_writes_has_what_it_learnt_and_says_what_it_left_open() {
+    let topic = "runtime.codex_worker_events";
+    let arguments = ["--replay-budget", "runtime.codex_worker_events=7"].map(std::ffi::OsStr::new);
+    let reference = reference_with(&arguments);
+    let folder = tempfile::tempdir().expect("a folder");
+    let written = |name: &str, asked: Harness| {
+        let path = folder.path().join(name);
+        asked.arg("--write-profile").arg(&path).ended_plain().exits(exit::GO);
+        let text = std::fs::read_to_string(&path).expect("written");
+        let profile: toml::Table = text.parse().expect("TOML");
+        let budget = profile["target"].get("retains").and_then(|it| it.get(topic)).cloned();
+        (path, text, budget.map(|it| it["replay_budget_events"].clone()))
+    };
+    let asked = || doctor(&reference.url);
+    let (path, text, budget) = written("a.toml", asked().env("RUNTIME_ADMIN_TOKEN", ADMIN));
+    assert_eq!(budget, Some(toml::Value::Integer(7)), "{text}");
+    for seen in [
+        "#   close codes: it closed with 1011",
+        "#   time-outs: not tried",
+        "#   subscribe: replayed in",
+    ] {
+        assert!(text.contains(seen), "{seen}\n{text}");
+    }
+    assert!(!text.contains(KEY) && !text.contains(ADMIN), "{text}");
+    let again = Harness::new("doctor").arg("--target").arg(&path).env("KHALA_TEST_KEY", KEY);
+    let again = again.ended_plain().exits(exit::GO);
+    assert!(line(&again, "limits").contains("replays 7, by its profile"), "{}", again.stdout);
+    // What nobody shows is filled in by nobody.
+    let (_, text, budget) = written("b.toml", asked());
+    assert_eq!(budget, None, "{text}");
+    assert!(text.contains("#   target.admin_token = { env = \"NAME\" }: the fan-out"), "{text}");
+    // What was given stands.
+    let given =
+        asked().set(&format!("target.retains={{ \"{topic}\" = {{ replay_budget_events = 9 }} }}"));
+    let (_, text, budget) = written("c.toml", given.env("RUNTIME_ADMIN_TOKEN", ADMIN));
+    assert_eq!(budget, Some(toml::Value::Integer(9)), "{text}");
+    assert!(
+        text.contains(".replay_budget_events = 7: the target shows that; 9 was given"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_differs_from_the_contract_is_said_beside_it() {
     let arguments = ["--replay-budget", "runtime.codex_worker_events=7"].map(std::ffi::OsStr::new);
     let reference = reference_with(&arguments);

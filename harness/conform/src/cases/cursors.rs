@@ -8,7 +8,7 @@ use khala_wire::message::event;
 use super::window::{self, BUDGET, FLOOR, OVER_BUDGET, PRUNED, TRIES, Window};
 use crate::case::Area::Cursors;
 use crate::case::{Case, Catch, Level};
-use crate::ctx::{Ctx, EVENTS, subscribe, watermark};
+use crate::ctx::{Ctx, EVENTS, all_topics, subscribe, watermark};
 use crate::outcome::{Found, Outcome, Stop, broken, kept, not_applicable, undecided};
 use crate::peer::{Msg, Peer, quote, word};
 
@@ -339,15 +339,44 @@ async fn beyond_budget(ctx: &Ctx) -> Outcome {
 
 async fn pruned(ctx: &Ctx) -> Outcome {
     let lacks = "no topic was pruned empty";
-    let mend = "a target whose retention took all of a topic";
-    let empty =
-        |window: &Window| (window.head > 0 && window.floor == window.head).then(|| window.head - 1);
-    let (window, cursor) = window::first(ctx, empty, lacks, mend).await?;
-    let did = format!(
-        "Resumed {} at {cursor}; it is pruned empty, its head is {}",
-        window.topic, window.head
-    );
-    refused_as(ctx, window, cursor, FLOOR, &did).await
+    let mend = "a target whose retention took all of a topic: the contract has no command that empties one";
+    let empty = |window: &Window| window.head > 0 && window.floor == window.head;
+    let below = |window: &Window| window.head.checked_sub(1).filter(|_| empty(window));
+    let (window, cursor) = match window::first(ctx, below, lacks, mend).await {
+        Err(stop @ Stop::NotApplicable { .. }) => return skipped(ctx).await?.map_or(Err(stop), Ok),
+        found => found?,
+    };
+    let did = |cursor: u64| {
+        let Window { topic, head, .. } = window;
+        format!("Resumed {topic} at {cursor}; it is pruned empty, its head is {head}")
+    };
+    // 0 is one like any other, and has nothing else to go by on such a topic.
+    let (_, reply) = resume(ctx, window.topic, 0).await?;
+    match stale(&reply, window.topic, FLOOR, &format!("{}.", did(0)))? {
+        Found::Kept(_) => refused_as(ctx, window, cursor, FLOOR, &did(cursor)).await,
+        broken => Ok(broken),
+    }
+}
+
+/// A topic whose cursor 0 is served with nothing, though something was there: where the target shows no windows it is by
+/// this alone that one that was pruned empty can be told from one of which everything is retained.
+async fn skipped(ctx: &Ctx) -> Result<Option<Found>, Stop> {
+    if ctx.world.target.metrics(&ctx.world.http).await.is_ok() {
+        return Ok(None);
+    }
+    for topic in all_topics() {
+        let (peer, reply) = resume(ctx, topic, 0).await?;
+        let head = watermark(reply.response(), topic).filter(|head| *head > 0);
+        let Some(head) = head.filter(|_| peer.delivered(0).is_empty()) else { continue };
+        let broken = broken(
+            format!("Resumed {topic} with cursor 0."),
+            format!("It was served with nothing, and stands at {head}."),
+            "Where nothing of a topic is retained its head is its floor, and cursor 0 should have been refused as \
+             `stale_cursor`; where something is, it should have come. Served with nothing, all of it is silently skipped.",
+        );
+        return broken.map(Some);
+    }
+    Ok(None)
 }
 
 async fn without(ctx: &Ctx) -> Outcome {

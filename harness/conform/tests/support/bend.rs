@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::vouch::claims_in;
 
 /// All deviations.
-pub const NAMES: [&str; 88] = [
+pub const NAMES: [&str; 89] = [
     "accept_key",
     "takes_compression",
     "takes_subprotocol",
@@ -105,6 +105,7 @@ pub const NAMES: [&str; 88] = [
     PLAIN,
     LIMITS_COMMANDS,
     LOSES_ALL,
+    HIDES_METRICS,
 ];
 
 /// Part of a long text.
@@ -118,11 +119,19 @@ pub const LIMITS_COMMANDS: &str = "limits_commands";
 /// Nothing that is published comes to anybody.
 pub const LOSES_ALL: &str = "loses_all";
 
+/// The operators' view is not there, as before a runtime that has none.
+pub const HIDES_METRICS: &str = "hides_metrics";
+
 /// What the proxy answers to its `number`th command itself.
 pub fn limited(name: &str, head: &str, number: u32) -> Option<&'static str> {
+    if name == HIDES_METRICS && head.contains("/khala/fanout/metrics") {
+        return Some(NOT_THERE);
+    }
     let command = head.starts_with("POST /internal/v1/codex/workers");
     (name == LIMITS_COMMANDS && command && number.is_multiple_of(2)).then_some(TOO_FAST)
 }
+
+const NOT_THERE: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 const TOO_FAST: &str = concat!(
     "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\n",

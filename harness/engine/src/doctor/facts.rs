@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::lines::Line;
+use super::profile::Fact;
 use super::{Options, user_agent};
 use crate::clock;
 use crate::preflight;
@@ -33,6 +34,8 @@ const BEAT: Duration = Duration::from_secs(15);
 const IDLE: Duration = Duration::from_secs(60);
 /// Longer than either takes, by the contract.
 const WAITS: Duration = Duration::from_secs(90);
+/// Codes with which the contract's sockets are closed.
+const CONTRACTS_CODES: [u16; 4] = [1000, 1002, 1011, 1012];
 /// Two times that differ by no more are alike: what a timer and a busy machine take.
 const ALIKE: Duration = Duration::from_secs(2);
 
@@ -79,7 +82,7 @@ pub(super) fn limits(plan: &Plan, metrics: &FanoutMetrics, told: &mut dyn FnMut(
         ));
     }
     let seen = rows.into_iter().map(|(seen, _)| seen).collect::<Vec<_>>().join("; ");
-    told(match differ.is_empty() {
+    let line = match differ.is_empty() {
         true => Line::good(WHAT, tried, seen),
         false => Line::less(
             WHAT,
@@ -90,7 +93,29 @@ pub(super) fn limits(plan: &Plan, metrics: &FanoutMetrics, told: &mut dyn FnMut(
                 differ.join(", ")
             ),
         ),
-    });
+    };
+    told(line.of_the_profile(shown_facts(&windows(metrics))));
+}
+
+/// What windows that the target shows itself have for its profile.
+fn shown_facts(windows: &[(TopicId, Window)]) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for (topic, window) in windows {
+        let (floor, head) = (window.floor(), window.head);
+        if window.budget != asked::UNKNOWN {
+            facts.push(Fact::Budget(*topic, window.budget));
+        }
+        if floor > 0 && floor < head {
+            facts.push(Fact::Open(
+                format!("target.retains.\"{}\".retain_events = {}", topic.name(), head - floor),
+                format!(
+                    "as many were there, floor {floor}, head {head}; whether it retains by number or by age one look does not \
+                     tell"
+                ),
+            ));
+        }
+    }
+    facts
 }
 
 /// What is known of limits where there are no metrics: what the profile says of them, beside what a cursor of 0 was
@@ -106,15 +131,17 @@ pub(super) async fn untold_limits(
     let contradicted = contradicted(&plan.target.retains, &windows);
     if !contradicted.is_empty() {
         let advice = "target.retains is wrong there: correct it, or leave it out";
-        return told(Line::less(WHAT, tried, contradicted.join("; "), advice));
+        let line = Line::less(WHAT, tried, contradicted.join("; "), advice);
+        return told(line.of_the_profile(shown_facts(&windows)));
     }
+    let facts = shown_facts(&windows);
     let line = |(topic, window): &(TopicId, Window)| shown(plan, *topic, *window);
     let (seen, open): (Vec<_>, Vec<_>) = windows.iter().map(line).unzip();
     let seen = match seen.is_empty() {
         true => "nothing of any topic".to_owned(),
         false => seen.join("; "),
     };
-    told(match open.contains(&true) || windows.is_empty() {
+    let line = match open.contains(&true) || windows.is_empty() {
         false => Line::good(WHAT, tried, seen),
         true => Line::less(
             WHAT,
@@ -124,7 +151,8 @@ pub(super) async fn untold_limits(
              replay_budget_events), or give target.admin_token: without either, cases and faults at these bounds \
              decide nothing",
         ),
-    });
+    };
+    told(line.of_the_profile(facts));
 }
 
 /// What is known of a topic's window, and whether something of it is not.
@@ -243,7 +271,8 @@ async fn close_code(plan: &Plan, target: &Target, options: &Options) -> Line {
         return Line::less("close codes", tried, "no socket was let in", NO_SOCKET);
     };
     let until = clock::now() + plan.target.request_timeout;
-    if socket.send(Message::text("{ no JSON")).await.is_err() {
+    let sent = socket.send(Message::text("{ no JSON"));
+    if !matches!(tokio::time::timeout_at(until, sent).await, Ok(Ok(()))) {
         return Line::less("close codes", tried, "the socket broke", NO_SOCKET);
     }
     let (_, how) = ends(&mut socket, until).await;
@@ -254,8 +283,20 @@ async fn close_code(plan: &Plan, target: &Target, options: &Options) -> Line {
             tried,
             told_of(how, plan.target.request_timeout),
             "the contract closes with 1011; other codes of its own are target.close_codes",
-        ),
+        )
+        .of_the_profile(code_of_its_own(plan, how)),
     }
+}
+
+/// A code of the target's own, which would be allowed wherever it came.
+fn code_of_its_own(plan: &Plan, how: Option<Ended>) -> Vec<Fact> {
+    let Some(Ended::Code(code)) = how else { return Vec::new() };
+    if CONTRACTS_CODES.contains(&code) || plan.target.close_codes.contains(&code) {
+        return Vec::new();
+    }
+    let why = "it closed so after a text that is no JSON, where the contract has 1011; written there, it breaks nothing, \
+               wherever it comes";
+    vec![Fact::Open(format!("target.close_codes = [{code}]"), why.to_owned())]
 }
 
 /// How a socket, or its channel, came to its end.

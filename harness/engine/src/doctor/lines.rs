@@ -1,5 +1,7 @@
 //! What is told of each thing that was tried.
 
+use super::profile::Fact;
+
 /// How it came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
@@ -26,11 +28,13 @@ pub struct Line {
     pub seen: String,
     /// What to do; empty where there is nothing to do.
     pub advice: String,
+    /// What it has for the target's profile.
+    pub facts: Vec<Fact>,
 }
 
 impl Line {
     fn of(what: &'static str, tried: &str, came: Came, seen: String, advice: String) -> Self {
-        Self { what, tried: tried.to_owned(), came, seen, advice }
+        Self { what, tried: tried.to_owned(), came, seen, advice, facts: Vec::new() }
     }
 
     /// As it should be.
@@ -56,6 +60,11 @@ impl Line {
     /// The same, with what to do.
     pub fn mended(self, advice: impl Into<String>) -> Self {
         Self { advice: advice.into(), ..self }
+    }
+
+    /// The same, with what it has for the target's profile.
+    pub fn of_the_profile(self, facts: Vec<Fact>) -> Self {
+        Self { facts, ..self }
     }
 
     /// Something that was not tried, why, and what to do to have it tried.

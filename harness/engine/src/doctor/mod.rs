@@ -6,6 +6,7 @@
 mod facts;
 mod lines;
 mod local;
+mod profile;
 mod target;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use khala_plan::{Plan, Schedule};
 
 pub use self::lines::{Came, Line};
+pub use self::profile::{Fact, filled};
 use crate::clock;
 use crate::http::Http;
 use crate::preflight;

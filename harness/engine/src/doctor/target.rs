@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use khala_plan::model::Mint;
+use khala_plan::model::{FirstSubscribe, Mint};
 use khala_plan::{Plan, Schedule};
 use khala_wire::command::{CreateWorker, StopWorker, TOKEN_PATH, worker_stop_path};
 use khala_wire::message::event;
@@ -12,6 +12,7 @@ use khala_wire::topic::WORKER_EVENTS;
 
 use super::facts;
 use super::lines::Line;
+use super::profile::Fact;
 use super::{Options, http, took, user_agent};
 use crate::clock;
 use crate::http::{Http, HttpError};
@@ -234,16 +235,18 @@ async fn enters(
     };
     told(match stop {
         Stop::Nobody(why) => {
-            let mend = match other_path(plan, target, options).await {
+            let line = Line::wrong("join", &tried, why);
+            match other_path(plan, target, options).await {
                 Some(path) => {
-                    format!("a socket opens at {path}: set target.socket_path = \"{path}\"")
+                    let key = format!("target.socket_path = \"{path}\"");
+                    let facts = vec![Fact::Open(key.clone(), "a socket opens there".to_owned())];
+                    line.mended(format!("a socket opens at {path}: set {key}"))
+                        .of_the_profile(facts)
                 }
-                None => {
-                    "see target.url and target.socket_path: what is there may be no Khala runtime"
-                        .to_owned()
-                }
-            };
-            Line::wrong("join", &tried, why).mended(mend)
+                None => line.mended(
+                    "see target.url and target.socket_path: what is there may be no Khala runtime",
+                ),
+            }
         }
         Stop::Unreachable(why, mend) => Line::wrong("join", &tried, why).mended(mend),
         Stop::Refused(what, why) => {
@@ -286,7 +289,14 @@ async fn metrics(
         Some(401 | 403) => keys::mend_admin(plan),
         _ => "without them faults are proven by answers and sockets".to_owned(),
     };
-    told(Line::less("fan-out metrics", &tried, error, mend));
+    let facts = match error.status() {
+        Some(status @ (401 | 403)) => vec![Fact::Open(
+            "target.admin_token = { env = \"NAME\" }".to_owned(),
+            format!("the fan-out metrics were answered with {status}"),
+        )],
+        _ => Vec::new(),
+    };
+    told(Line::less("fan-out metrics", &tried, error, mend).of_the_profile(facts));
     facts::untold_limits(plan, target, options, told).await;
 }
 
@@ -307,13 +317,16 @@ async fn past(plan: &Plan, target: &Target, options: &Options, told: &mut dyn Fn
                     tried,
                     seen,
                     "fleet.first_subscribe = \"from-now\" spares all clients but one the past",
-                ),
+                )
+                .of_the_profile(from_now(plan, "the past took longer than a second")),
             });
             true
         }
         Ok(Learnt::Ended(why)) => {
             let advice = "its past is longer than a client that reads at once may replay";
-            told(Line::less("subscribe", tried, why, advice));
+            told(
+                Line::less("subscribe", tried, why, advice).of_the_profile(from_now(plan, advice)),
+            );
             false
         }
         Err(error) => {
@@ -323,6 +336,15 @@ async fn past(plan: &Plan, target: &Target, options: &Options, told: &mut dyn Fn
             false
         }
     }
+}
+
+/// What spares clients a long past, and has them try less.
+fn from_now(plan: &Plan, seen: &str) -> Vec<Fact> {
+    if plan.fleet.first_subscribe == FirstSubscribe::FromNow {
+        return Vec::new();
+    }
+    let why = format!("{seen}; with it clients do not replay what is there when they come first");
+    vec![Fact::Open("fleet.first_subscribe = \"from-now\"".to_owned(), why)]
 }
 
 /// A worker, one event, and back: from the command to the delivery.
@@ -368,7 +390,10 @@ async fn round_trip(
         ),
         Err(Fell::Command(error)) => {
             let mend = preflight::mend_worker(plan, error.status());
-            Line::wrong(WHAT, &tried, error).mended(mend.trim_start_matches("; "))
+            let why = format!("the first command came to {error}");
+            let facts = vec![Fact::Open("target.commands = \"none\"".to_owned(), why)];
+            let line = Line::wrong(WHAT, &tried, error);
+            line.mended(mend.trim_start_matches("; ")).of_the_profile(facts)
         }
         Err(Fell::Delivery(why)) => Line::wrong(WHAT, &tried, why).mended(
             "commands are taken and come out nowhere: see what stands between them and the fan-out",

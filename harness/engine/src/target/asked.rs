@@ -52,7 +52,7 @@ fn as_told(plan: &Plan, topic: TopicId, window: Window) -> Window {
 }
 
 /// The budget of a topic whose lowest cursor is served: none of its cursors is further behind, whatever it is.
-const UNKNOWN: u64 = u64::MAX;
+pub const UNKNOWN: u64 = u64::MAX;
 
 /// Asks for one topic; nothing where it is not answered in time, and then nobody is to be asked again.
 async fn window(
