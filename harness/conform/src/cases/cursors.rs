@@ -343,7 +343,7 @@ async fn pruned(ctx: &Ctx) -> Outcome {
     let empty = |window: &Window| window.head > 0 && window.floor == window.head;
     let below = |window: &Window| window.head.checked_sub(1).filter(|_| empty(window));
     let (window, cursor) = match window::first(ctx, below, lacks, mend).await {
-        Err(stop @ Stop::NotApplicable { .. }) => return skipped(ctx).await?.map_or(Err(stop), Ok),
+        Err(stop @ Stop::NotApplicable { .. }) => return skipped(ctx).await?.ok_or(stop),
         found => found?,
     };
     let did = |cursor: u64| {
