@@ -397,7 +397,7 @@ fn no_secret_is_in_what_a_panic_says_however_it_came_to_know_it() {
     std::fs::write(&kept, "canary-7f3a-of-a-file\n").expect("is written");
     let me = std::env::current_exe().expect("its own file");
     let bug = std::process::Command::new(me)
-        .args(["--exact", "a_bug_that_quotes_all_it_has", "--ignored", "--nocapture"])
+        .args(["--exact", "secrets::a_bug_that_quotes_all_it_has", "--ignored", "--nocapture"])
         .env("KEPT", &kept)
         .env("INNOCENT", "canary-7f3a-of-a-variable")
         .env("AWKWARD_TOKEN", AWKWARD)
