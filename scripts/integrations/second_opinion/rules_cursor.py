@@ -177,7 +177,7 @@ def bad_snapshot(story):
     """A snapshot is of its topic, and its watermark lies between floor and head and within the budget, so
     that it can be resumed from. What refusals said of floor and head before is a lower bound too. It is the
     state at its watermark: of each of our workers' documents it has at least the version that anybody was
-    sent at or below it, with the hash of its payload."""
+    sent at or below it, with the hash of its payload, and what was sent of that version."""
     state_at = StateAt(story)
     for client in story.clients.values():
         said = {}
@@ -203,11 +203,14 @@ class StateAt:
     def __init__(self, story):
         self.workers = {record["worker"] for record in story.acknowledged.values()}
         self.workers &= {record["worker"] for record in story.planned.values()}
-        self.sent = {}
+        self.sent, self.contents = {}, {}
         for delivery in story.deliveries:
             if delivery.state is not None:
                 document = (delivery.topic, delivery.state["worker"])
                 self.sent.setdefault(document, []).append((delivery.seq, delivery.state["version"]))
+                if not delivery.is_pointer and delivery.content[1]:
+                    version = (*document, delivery.state["version"])
+                    self.contents.setdefault(version, set()).add(delivery.content[0])
 
     def version(self, topic, worker, watermark):
         sent = self.sent.get((topic, worker), [])
@@ -221,6 +224,11 @@ def judge_documents(state_at, record):
     for document in documents:
         if not document["hash_fits"]:
             return f"the hash of worker {document['worker']}'s document is not its payload's"
+        version = (record["topic"], document["worker"], document["version"])
+        others, content = state_at.contents.get(version), document.get("content", 0)
+        # Recordings of before do not say what a snapshot's documents held.
+        if content and others and content not in others:
+            return f"version {document['version']} of worker {document['worker']}'s document is not what was sent"
     for worker in sorted(state_at.workers):
         owed = state_at.version(record["topic"], worker, record["head"])
         held = [document["version"] for document in documents if document["worker"] == worker]

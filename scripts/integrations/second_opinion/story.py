@@ -119,6 +119,8 @@ class Client:
         self.deliveries, self.subscriptions = [], []
         # Subscriptions that ended as stale in their middle, and what was called stale and not subscribed to.
         self.endings, self.never_had = [], []
+        # Up to where refusals told it that nothing is left.
+        self.told_gone = {}
         # By topic.
         self.current, self.standing, self.last_applied = {}, {}, {}
         # Of states: the version delivered of each (topic, worker), and by topic what is known besides; the
@@ -193,8 +195,10 @@ class Client:
         for topic, mark in marks.items():
             sub = self.current.get(topic)
             if sub is not None and sub.floor is None:
-                sub.begins_at(mark)
-                self.last_applied[topic] = max(mark, self.last_applied.get(topic, 0))
+                # Of a log that was pruned empty nothing is replayed, and a socket that got nothing may stand at 0.
+                begin = max(mark, self.told_gone.get(topic, 0))
+                sub.begins_at(begin)
+                self.last_applied[topic] = max(begin, self.last_applied.get(topic, 0))
             if sub is not None:
                 self.at_reply(sub, record["at"])
 
@@ -218,10 +222,16 @@ class Client:
             self.ended_stale(record, said)
             return
         self.bases.refused.update(said)
+        self.told(said.values())
         for sub in self.pending(record):
             sub.said, sub.answered_at = said.get(sub.topic), record["at"]
             sub.answer = "stale" if sub.said else "for_another"
             self.standing[sub.topic] = "stale" if sub.said else "out"
+
+    def told(self, stale):
+        for said in stale:
+            topic = said["topic"]
+            self.told_gone[topic] = max(said.get("floor") or 0, self.told_gone.get(topic, 0))
 
     def ended_stale(self, record, said):
         subscribed = [topic for topic in said if self.standing.get(topic) == "subscribed"]
@@ -230,6 +240,7 @@ class Client:
             self.standing[topic] = "stale"
         self.never_had += [(record, said[topic]) for topic in said if topic not in subscribed]
         self.bases.refused.update(subscribed)
+        self.told(said[topic] for topic in subscribed)
         if subscribed:
             self.life.ended_stale(record["at"])
 
