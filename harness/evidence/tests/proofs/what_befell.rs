@@ -228,8 +228,7 @@ fn a_decision_is_told_with_how_much_it_rests_on_before_what_has_no_room() {
     let several = format!("2 of the test's 3 disturbances did not happen as planned: {fault}");
     assert!(told.contains(&several), "{told}");
     let told = ten_lines(&with_a_gap().report());
-    let next = "Next Give this to those who build the service: khala-harness explain runs/one 3 All what … cuts, too, with \
-                --summary full";
+    let next = "Next Give this to those who build the service: khala-harness explain runs/one 3 All uncut with --summary full";
     assert!(told.contains(next), "{told}");
 }
 

@@ -57,7 +57,7 @@ pub fn write(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
         said(page, "Test  ", &format!("{}: {why}.", stands(report)), 1);
     }
     next.iter().for_each(|line| page.raw(line));
-    let cut = if whole { "" } else { "what … cuts, too, " };
+    let cut = if whole { "" } else { "uncut " };
     said_in(page, "All   ", &format!("{cut}with --summary full; gates: {}", gates(report)), 1);
     tail(page, report, reader, &brief);
 }
