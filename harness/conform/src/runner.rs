@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::case::{Area, Case, Does, Takes};
 use crate::cases;
 use crate::ctx::Ctx;
-use crate::outcome::{Found, Outcome, Stop, undecided};
+use crate::outcome::{Broken, Found, Outcome, Stop, undecided};
 use crate::report::{CaseResult, Status};
 use crate::stop_workers;
 use crate::world::World;
@@ -119,19 +119,32 @@ async fn within(
     asking: impl Future<Output = Outcome>,
     excuse: impl Future<Output = Option<Stop>>,
 ) -> Outcome {
+    let mut breach = None;
     let asked = tokio::time::timeout(limit, async {
         let outcome = asking.await;
-        if is_broken(&outcome) { excuse.await.map_or(outcome, Err) } else { outcome }
+        breach = breach_of(&outcome).map(|it| it.came.clone());
+        if breach.is_some() { excuse.await.map_or(outcome, Err) } else { outcome }
     });
-    match interrupt.run_until_cancelled(asked).await {
-        None => Err(undecided("it was interrupted")),
-        Some(Err(_)) => Err(undecided(format!("it did not come to its end within {limit:?}"))),
-        Some(Ok(outcome)) => outcome,
-    }
+    let ended = interrupt.run_until_cancelled(asked).await;
+    let late = match ended {
+        Some(Ok(outcome)) => return outcome,
+        None => "it was interrupted".to_owned(),
+        Some(Err(_)) => format!("it did not come to its end within {limit:?}"),
+    };
+    Err(undecided(match breach {
+        None => late,
+        Some(breach) => {
+            format!("{late}, before it was known whether something excuses this: {breach}")
+        }
+    }))
 }
 
-fn is_broken(outcome: &Outcome) -> bool {
-    matches!(outcome, Ok(Found::Broken(_)) | Err(Stop::Broken(_)))
+/// How the contract was broken, if it was.
+fn breach_of(outcome: &Outcome) -> Option<&Broken> {
+    match outcome {
+        Ok(Found::Broken(breach)) | Err(Stop::Broken(breach)) => Some(breach),
+        _ => None,
+    }
 }
 
 /// Why a case cannot be asked here.
@@ -200,8 +213,10 @@ mod tests {
     #[test]
     fn what_may_excuse_a_breach_is_waited_for_within_the_cases_time_and_until_an_interrupt() {
         let (soon, late) = (Duration::from_secs(5), Duration::from_secs(60));
-        assert_eq!(undecided_after(soon, late), "it did not come to its end within 5s");
-        assert_eq!(undecided_after(late, soon), "it was interrupted");
+        let open = ", before it was known whether something excuses this: c";
+        let overdue = format!("it did not come to its end within 5s{open}");
+        assert_eq!(undecided_after(soon, late), overdue);
+        assert_eq!(undecided_after(late, soon), format!("it was interrupted{open}"));
     }
 
     #[test]
@@ -210,7 +225,7 @@ mod tests {
         runtime.expect("a runtime").block_on(async {
             let never = CancellationToken::new();
             let breach = within(LONG, &never, ready(broken("d", "c", "s")), ready(None)).await;
-            assert!(is_broken(&breach));
+            assert!(breach_of(&breach).is_some());
             let excused = ready(Some(undecided("why")));
             let excused = within(LONG, &never, ready(broken("d", "c", "s")), excused).await;
             assert_eq!(excused, Err(undecided("why")));

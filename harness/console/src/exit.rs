@@ -78,10 +78,7 @@ impl Failure {
 
     /// A file or folder that somebody named and that could not be made or written. `what` is `make` or `write`.
     pub fn unwritten(what: &str, path: &Path, why: &io::Error) -> Self {
-        let help = instead(matches!(
-            why.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        ));
+        let help = instead(why.kind());
         Self::new(Exit::Setup, format!("cannot {what} {}: {why}; {help}", path.display()))
     }
 
@@ -93,10 +90,14 @@ impl Failure {
 }
 
 /// What to do about what cannot be written.
-fn instead(no_room: bool) -> &'static str {
-    match no_room {
-        true => "make room there, or name another place",
-        false => "have it take files of this user, or name another place",
+fn instead(why: io::ErrorKind) -> &'static str {
+    match why {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room there, or name another place"
+        }
+        io::ErrorKind::NotFound => "make the folder that it is to be in, or name another place",
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => "name another place",
+        _ => "let this user write there, or name another place",
     }
 }
 
@@ -122,7 +123,7 @@ impl From<khala_bundle::Error> for Failure {
                 let help = match error.is_no_room() {
                     true => "make room there, or take a copy of the folder to where there is some",
                     false => {
-                        "have the folder take files of this user, or take a copy of it to where it does"
+                        "let this user write to the folder, or take a copy of it to where that is so"
                     }
                 };
                 Self::new(Exit::Setup, format!("{error}; {help}"))
@@ -180,8 +181,8 @@ mod tests {
             (
                 Error::File { what: "write", path: dir.clone(), source },
                 Exit::Setup,
-                "error: cannot write runs/one: no room; have the folder take files of this user, or take a copy of it to \
-                 where it does",
+                "error: cannot write runs/one: no room; let this user write to the folder, or take a copy of it to \
+                 where that is so",
             ),
             (
                 Error::NoRoom { dir, room: 1024, needed: 2048 },

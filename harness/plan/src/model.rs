@@ -335,6 +335,11 @@ pub struct TopicSettings {
     pub replay_budget_events: Option<u64>,
 }
 
+impl TopicSettings {
+    /// Events of a topic that a runtime can be asked to hold, or be said to.
+    pub const EVENTS_MAX: u64 = 10_000_000;
+}
+
 /// Where the target comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetKind {

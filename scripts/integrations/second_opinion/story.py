@@ -113,14 +113,15 @@ class Delivery:
 class Client:
     """One client: its records in order, and what they come to."""
 
-    def __init__(self, number, granted, slow_by_plan):
+    def __init__(self, number, granted, slow_by_plan, streams):
         self.number, self.granted, self.slow_by_plan = number, granted, slow_by_plan
+        self.streams = streams
         self.records = []
         self.deliveries, self.subscriptions = [], []
         # Subscriptions that ended as stale in their middle, and what was called stale and not subscribed to.
         self.endings, self.never_had = [], []
-        # Up to where refusals told it that nothing is left.
-        self.told_gone = {}
+        # What refusals told it of floor and head, by topic.
+        self.told_of = {}
         # By topic.
         self.current, self.standing, self.last_applied = {}, {}, {}
         # Of states: the version delivered of each (topic, worker), and by topic what is known besides; the
@@ -196,7 +197,7 @@ class Client:
             sub = self.current.get(topic)
             if sub is not None and sub.floor is None:
                 # Of a log that was pruned empty nothing is replayed, and a socket that got nothing may stand at 0.
-                begin = max(mark, self.told_gone.get(topic, 0))
+                begin = max(mark, self.told_gone(sub))
                 sub.begins_at(begin)
                 self.last_applied[topic] = max(begin, self.last_applied.get(topic, 0))
             if sub is not None:
@@ -230,8 +231,15 @@ class Client:
 
     def told(self, stale):
         for said in stale:
-            topic = said["topic"]
-            self.told_gone[topic] = max(said.get("floor") or 0, self.told_gone.get(topic, 0))
+            figures = self.told_of.setdefault(said["topic"], dict.fromkeys(("floor", "head"), 0))
+            figures.update({name: max(told, said.get(name) or 0) for name, told in figures.items()})
+
+    def told_gone(self, sub):
+        """Up to where refusals told it that nothing is left of a stream: that all of it was pruned."""
+        figures = self.told_of.get(sub.topic)
+        if sub.cursor is not None or figures is None or sub.topic not in self.streams:
+            return 0
+        return figures["floor"] if figures["floor"] >= figures["head"] else 0
 
     def ended_stale(self, record, said):
         subscribed = [topic for topic in said if self.standing.get(topic) == "subscribed"]
@@ -349,7 +357,7 @@ class Story:
             number = record["client"]
             if number not in self.clients:
                 granted = self.begin["granted"][number]
-                self.clients[number] = Client(number, granted, number in slow)
+                self.clients[number] = Client(number, granted, number in slow, self.streams)
             self.clients[number].records.append(record)
         elif record["record"] == "window":
             self.windows.setdefault(record["topic"], []).append(record)

@@ -94,7 +94,8 @@ impl Reader {
             let &worker = self.known.workers.get(document.doc_key.strip_prefix(SUMMARY_KEY)?)?;
             let (payload, version) = (document.payload.get(), document.doc_version);
             let hash_fits = payload_hash_matches(payload, &document.payload_hash);
-            let content = content(&document.doc_key, version, payload);
+            // No snapshot has pointers (contract, section 5b): null is what the document says.
+            let content = digest(&document.doc_key, version, payload);
             Some(Held { worker, version, hash_fits, content })
         });
         ours.collect()
@@ -162,5 +163,9 @@ fn content(key: &str, version: u64, payload: &str) -> u64 {
     if payload == "null" {
         return NO_CONTENT;
     }
+    digest(key, version, payload)
+}
+
+fn digest(key: &str, version: u64, payload: &str) -> u64 {
     digest64(format!("{key}\n{version}\n{}", canonical(payload)).as_bytes())
 }

@@ -102,8 +102,13 @@ fn shown_facts(windows: &[(TopicId, Window)]) -> Vec<Fact> {
     let mut facts = Vec::new();
     for (topic, window) in windows {
         let (floor, head) = (window.floor(), window.head);
-        if window.budget != asked::UNKNOWN {
-            facts.push(Fact::Budget(*topic, window.budget));
+        match window.budget {
+            asked::UNKNOWN => {}
+            budget @ 1..=TopicSettings::EVENTS_MAX => facts.push(Fact::Budget(*topic, budget)),
+            budget => facts.push(Fact::Open(
+                format!("target.retains.\"{}\".replay_budget_events = {budget}", topic.name()),
+                format!("the key takes 1 to {}", TopicSettings::EVENTS_MAX),
+            )),
         }
         if floor > 0 && floor < head {
             facts.push(Fact::Open(
@@ -446,6 +451,21 @@ impl Silent {
 mod tests {
     use super::*;
     use crate::doctor::Came;
+
+    #[test]
+    fn a_budget_that_no_profile_may_name_is_told_and_not_filled_in() {
+        let of = |budget| {
+            let window = Window { oldest: Some(1), head: 9, budget, tier: None };
+            shown_facts(&[(TopicId::WORKER_EVENTS, window)])
+        };
+        assert_eq!(of(500), [Fact::Budget(TopicId::WORKER_EVENTS, 500)]);
+        assert_eq!(of(asked::UNKNOWN), []);
+        for budget in [0, TopicSettings::EVENTS_MAX + 1, 1 << 31] {
+            let [Fact::Open(key, why)] = &of(budget)[..] else { panic!("{budget}") };
+            assert!(key.ends_with(&format!("replay_budget_events = {budget}")), "{key}");
+            assert_eq!(why, "the key takes 1 to 10000000");
+        }
+    }
 
     #[test]
     fn a_time_is_beside_the_contracts_or_like_it() {

@@ -1,6 +1,7 @@
 //! One objective: its samples, whether they may be judged, and the verdict of each selected label.
 
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use khala_plan::estimate::{NeverKept, Why};
 use khala_plan::gate::power::{self, Needs};
@@ -319,6 +320,9 @@ fn why_unfit(
     })
 }
 
+/// Tokens that live shorter may have expired in the hands of a generator that had no core.
+const LASTING_TTL: Duration = Duration::from_secs(60);
+
 /// Whether a claim was broken by what the target answered, and no machine is too busy to be answered so: by tokens
 /// that it refused, or by clients that it turned away, who do not ask again and so never recover.
 fn is_broken_by_answers(
@@ -327,6 +331,9 @@ fn is_broken_by_answers(
     surface: Option<Surface>,
     phases: &[u16],
 ) -> bool {
+    if case.plan.auth.ttl < LASTING_TTL {
+        return false;
+    }
     let Claim { comparison, bound, .. } = objective.require;
     match objective.metric {
         MetricId::AuthErrors => true,

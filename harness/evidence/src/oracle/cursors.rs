@@ -295,10 +295,11 @@ impl Cursors {
         self.said.contains_key(&topic)
     }
 
-    /// Up to which seq a refusal has told the client that nothing is left of a topic; 0 where none has.
+    /// Up to which seq a refusal has told the client that nothing is left of a topic: that all of it was pruned; 0
+    /// where none has.
     #[must_use]
     pub fn told_gone(&self, topic: TopicId) -> u64 {
-        self.said.get(&topic).map_or(0, |said| said.floor)
+        self.said.get(&topic).filter(|said| said.floor >= said.head).map_or(0, |said| said.floor)
     }
 
     /// When the snapshot that a topic resumes from next was there, if its watermark is `cursor`.

@@ -123,9 +123,9 @@ pub struct Client {
     /// Since when it had asked, if its last request had no answer in time.
     #[serde(default)]
     pub timed_out_since: Option<Micros>,
-    /// Whether its last request was refused for who asks, or for what build: a client does not ask again.
+    /// When its last request was refused for who asks, or for what build, if it was: a client does not ask again.
     #[serde(default)]
-    pub turned_away: bool,
+    pub turned_away: Option<Micros>,
     /// Connects begun since it was last converged.
     pub attempts: u32,
     /// Whether it has connected before.

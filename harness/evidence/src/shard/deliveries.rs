@@ -131,7 +131,7 @@ impl Shard {
         }
         let Some(cut) = cut else { return };
         if at > self.context.fault_phase_end(cut.fault) {
-            never_recovered(&self.context, &mut self.flow.metrics, client, cut, (attempts, false));
+            never_recovered(&self.context, &mut self.flow.metrics, client, cut, (attempts, None));
             return;
         }
         let key = self.client_key(MetricId::TimeToRecovered, client, cut.intended);

@@ -261,13 +261,13 @@ struct Times {
 }
 
 /// A client that a fault cut off and that was not back by the end of the fault's phase: how often it had tried, and
-/// whether the target had turned it away, so that it tried no more.
+/// when the target had turned it away, if it had, so that it tried no more.
 fn never_recovered(
     context: &Context,
     metrics: &mut Metrics,
     client: u32,
     cut: Cut,
-    (attempts, turned_away): (u32, bool),
+    (attempts, turned_away): (u32, Option<Micros>),
 ) {
     let key = |metric| Key {
         metric,
@@ -280,7 +280,7 @@ fn never_recovered(
     let attempts = attempts.into();
     metrics.censored(key(MetricId::ReconnectAttempts), client, cut.intended, attempts);
     metrics.count(key(MetricId::Unrecovered), client, cut.intended, 1, 1);
-    if turned_away {
+    if turned_away.is_some_and(|at| at <= context.fault_phase_end(cut.fault)) {
         metrics.for_good(key(MetricId::Unrecovered));
     }
 }
@@ -401,7 +401,7 @@ impl Shard {
                 self.flow.beyond_head.insert(stay);
             }
             // [`Shard::enter`] names what comes here.
-            _ => {}
+            other => debug_assert!(false, "nobody hears of {other:?}"),
         }
     }
 
@@ -434,7 +434,7 @@ impl Shard {
             Record::Probe(probe) => self.flow.probes.add(&probe),
             Record::Dropped { count } => self.flow.totals.dropped += count,
             // [`Shard::enter`] names what comes here.
-            _ => {}
+            other => debug_assert!(false, "nobody hears of {other:?}"),
         }
     }
 

@@ -31,8 +31,8 @@ impl Shard {
         if kind == OpKind::Mint {
             self.flow.series.at(start).mints += 1;
         }
-        self.clients.entry(client).or_default().turned_away =
-            matches!(outcome, Outcome::RefusedAuth | Outcome::RefusedIncompatible);
+        let refused = matches!(outcome, Outcome::RefusedAuth | Outcome::RefusedIncompatible);
+        self.clients.entry(client).or_default().turned_away = refused.then_some(done);
         self.heartbeat_authorised(&op);
         self.operated(&op);
         let metric = match kind {

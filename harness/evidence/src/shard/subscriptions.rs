@@ -88,7 +88,7 @@ impl Shard {
         for topic in &life.cursors.pending.topics {
             // Of a log that was pruned empty nothing is replayed, and a socket that got nothing may stand at 0: the
             // client misses nothing of which it was not told.
-            if topic.cursor.is_none() {
+            if topic.cursor.is_none() && topic.topic.kind() == TopicKind::Stream {
                 told_gone.insert(topic.topic, life.cursors.told_gone(topic.topic));
             }
             chosen.extend(topic.by_fault.then_some(topic.topic));

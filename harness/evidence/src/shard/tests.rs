@@ -241,18 +241,23 @@ fn a_replay_that_begins_below_the_cursor_is_a_finding_and_its_content_is_judged(
 
 #[test]
 fn what_a_refusal_told_to_be_gone_is_no_gap_where_nothing_was_left_to_replay() {
-    // Seqs up to 15 are gone, by its own refusal; the socket stands at 0, for nothing came.
-    let history = |was_told: bool, first: u64| {
+    // Its own refusal tells that seqs up to 15 are gone, and whether the log has any after them; then the socket
+    // stands at 0, for nothing came.
+    let history = |told: Option<u64>, first: u64| {
         let mut records = vec![connected(S)];
-        if was_told {
-            records.extend([sent(1, S, stream(), Some(10)), stale(1, S + 10, stream(), 10)]);
+        if let Some(head) = told {
+            let mut refused = stale(1, S + 10, stream(), 10);
+            let Record::SubscribeStale { topics, .. } = &mut refused else { panic!("a refusal") };
+            (topics[0].head, topics[0].lag) = (Some(head), Some(head - 10));
+            records.extend([sent(1, S, stream(), Some(10)), refused]);
         }
         records.extend([sent(2, 2 * S, stream(), None), ok(2, 2 * S + 10, stream(), 0)]);
         records.extend([published(first, 3 * S), event(0, 3 * S + 2_000, first, 3 * S)]);
         settle(&records)
     };
-    assert_eq!(broken(&history(true, 16)), []);
-    for settled in [history(true, 17), history(false, 16)] {
+    assert_eq!(broken(&history(Some(15), 16)), []);
+    // One of those after them did not come; some were left; nothing was told.
+    for settled in [history(Some(15), 17), history(Some(20), 21), history(None, 16)] {
         assert!(broken(&settled).contains(&Rule::Gap), "{:?}", broken(&settled));
     }
 }

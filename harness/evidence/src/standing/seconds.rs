@@ -171,10 +171,11 @@ const LATENCIES: [Latency; 5] = [
 /// Of some points in a row two: the smallest and the largest of each figure, the earlier of the two first.
 fn ends(points: &[Second]) -> Vec<Second> {
     let (Some(last), true) = (points.last(), points.len() > 1) else { return points.to_vec() };
-    // As the last of each half: no figure stands before the half of which it is.
-    let middle = points[points.len() / 2 - 1].second;
+    // As the last two of them, since each may be of any: no figure stands before what made it, but the earlier of the
+    // two by a second.
+    let before = last.second.saturating_sub(1).max(points[points.len() - 2].second);
     let blank = |second| Second { second, ..Second::default() };
-    let (mut one, mut other) = (blank(middle), blank(last.second));
+    let (mut one, mut other) = (blank(before), blank(last.second));
     let mut points = points.to_vec();
     for of in COUNTS {
         let values: Vec<_> = points.iter_mut().map(|it| Some(*of(it))).collect();
@@ -212,15 +213,16 @@ mod tests {
         assert!(all.len() < POINTS_MAX + 4 * RECENT && all.len() > POINTS_MAX / 4, "{}", all.len());
         assert!(all.windows(2).all(|two| two[0].second < two[1].second), "in order");
         assert_eq!(all.iter().filter(|it| it.counts.connects == 9_000).count(), 1);
-        // A point is the last of the seconds that it stands for.
-        assert_eq!((all[0].second, all.last().map(|it| it.second)), (63, Some(86_399)));
+        // Two points are the last two of the seconds that they stand for.
+        assert_eq!((all[0].second, all[1].second), (126, 127));
+        assert_eq!(all.last().map(|it| it.second), Some(86_399));
         assert_eq!(all.last().map(|it| it.open), Some(86_400));
         let gap = all.windows(2).map(|two| two[1].second - two[0].second).max();
-        assert_eq!(gap, Some(64), "what is older is not coarser");
+        assert_eq!(gap, Some(127), "what is older is not coarser");
         let spike = all.iter().find(|it| it.counts.connects == 9_000).expect("some");
         assert!(spike.second.abs_diff(51_234) < 256, "{}", spike.second);
-        // Nothing stands before what made it, but by less than a point's own seconds.
-        assert!(spike.second + 64 > 51_234, "{}", spike.second);
+        // Nothing stands before what made it, but the earlier of two by a second.
+        assert!(spike.second + 1 >= 51_234, "{}", spike.second);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::topic;
 use crate::model::TopicSettings;
 
 /// Events of a topic that a runtime can be asked to hold.
-const EVENTS: Within<u64> = Within(1, 10_000_000);
+const EVENTS: Within<u64> = Within(1, TopicSettings::EVENTS_MAX);
 
 const RETAIN_EVENTS: Key<Within<u64>> = Key::new(
     "retain_events",

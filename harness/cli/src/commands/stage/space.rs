@@ -63,7 +63,7 @@ pub fn refused(error: &Error, folder: Folder) -> Failure {
         _ if matches!(error, Error::Link { .. }) => return Failure::new(Exit::Setup, error),
         (Folder::Stages, true) => "make room there (another --stage-dir knows no GO of before)",
         (Folder::Stages, false) => {
-            "have it take files of this user, or name another folder with --stage-dir, which knows no GO of before"
+            "let this user write there, or name another folder with --stage-dir, which knows no GO of before"
         }
         (Folder::Runs, true) => {
             "make room there, or name a folder where there is some with --out-dir"
@@ -98,7 +98,7 @@ pub fn mend(error: &Error) -> &'static str {
     match error.kind() {
         _ if error.is_no_room() => "make room there",
         Some(ErrorKind::NotFound | ErrorKind::NotADirectory) => "put the folder back as it was",
-        _ => "have it take files of this user again",
+        _ => "let this user write there again",
     }
 }
 

@@ -258,6 +258,17 @@ fn stormed(before: u64, back: bool) -> crate::judge::ObjectiveVerdict {
 const UNRECOVERED: &str =
     "metric = \"unrecovered_clients\"\nduring = [\"during\"]\nrequire = \"count == 0\"";
 
+/// A scenario that cuts all off at 32 s.
+fn storm_text(objective: &str) -> String {
+    let fault = "name = \"during\"\nduration = \"30s\"\n[[phase.fault]]\ntype = \"disconnect\"\n\
+                 at = \"1s\"\nmode = \"all\"\nattributes = { style = \"reset\" }\n";
+    TEXT.replacen("name = \"during\"\nduration = \"30s\"\n", fault, 1).replacen(
+        "metric = \"violations\"\nwhere = { rule = \"frame_mismatch\" }\nrequire = \"count == 0\"",
+        objective,
+        1,
+    )
+}
+
 /// Another objective of the same, with more that befell it.
 fn stormed_with(
     objective: &str,
@@ -266,14 +277,7 @@ fn stormed_with(
     more: &[Record],
 ) -> crate::judge::ObjectiveVerdict {
     use crate::record::{OfflineCause, PublishId};
-    let fault = "name = \"during\"\nduration = \"30s\"\n[[phase.fault]]\ntype = \"disconnect\"\n\
-                 at = \"1s\"\nmode = \"all\"\nattributes = { style = \"reset\" }\n";
-    let text = TEXT.replacen("name = \"during\"\nduration = \"30s\"\n", fault, 1).replacen(
-        "metric = \"violations\"\nwhere = { rule = \"frame_mismatch\" }\nrequire = \"count == 0\"",
-        objective,
-        1,
-    );
-    let plan = testing::plan(&text);
+    let plan = testing::plan(&storm_text(objective));
     let schedule = Schedule::of(&plan);
     let mut facts = facts();
     let mut fault = crate::facts::FaultOutcome::not_applied(&schedule, &schedule.faults[0], "");
@@ -348,6 +352,23 @@ fn who_is_turned_away_has_not_recovered_however_busy_the_machine_was() {
         let lost = of(UNRECOVERED, late);
         assert_eq!((lost.verdict, lost.bad), (Verdict::Inconclusive, 1), "{}", lost.reason);
         assert!(lost.reason.contains("starved"), "{}", lost.reason);
+    }
+    // Of two that are missing one was turned away.
+    let also = {
+        let plan = testing::plan(&storm_text(UNRECOVERED));
+        let fault = &Schedule::of(&plan).faults[0];
+        let cause = crate::record::OfflineCause::Fault { id: fault.id, intended: fault.at_us };
+        Record::Offline { client: 1, at: fault.at_us + 10, cause }
+    };
+    for (allowed, verdict) in [(0, Verdict::Fail), (1, Verdict::Inconclusive)] {
+        let claim = UNRECOVERED.replace("== 0", &format!("<= {allowed}"));
+        let mut more: Vec<_> = (0..61).flat_map(|second| waited(second, 700_000)).collect();
+        let [intended, start, done] = [33 * S, 33 * S, 33 * S + 10];
+        let (kind, outcome) = (OpKind::Connect, Outcome::RefusedAuth);
+        more.push(Record::Op(Op { client: 0, kind, intended, start, done, outcome }));
+        more.push(also.clone());
+        let lost = stormed_with(&claim, 9, false, &more);
+        assert_eq!((lost.verdict, lost.bad), (verdict, 2), "{}", lost.reason);
     }
     let errors = |metric: &str, outcome| {
         let text = format!("metric = \"{metric}\"\nrequire = \"proportion <= 1 %\"");

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use khala_plan::metric::MetricId;
 use khala_plan::stability::Incident;
 use khala_plan::surface::Surface;
 
@@ -137,12 +138,19 @@ fn of_objective(report: &RunReport, objective: &ObjectiveVerdict) -> String {
     let whom = match objective.selected("surface") {
         Some(surface) => {
             let all = report.fleet.clients.iter().find(|(it, _)| it.name() == surface);
-            format!("the {} of {surface}", clients(all.map_or(0, |(_, n)| *n)))
+            format!("judged over the {} of {surface}", clients(all.map_or(0, |(_, n)| *n)))
+        }
+        None if matches!(
+            MetricId::of(&objective.metric),
+            Some(MetricId::Publish | MetricId::PublishErrors)
+        ) =>
+        {
+            "judged over the load's commands, which are of no client".to_owned()
         }
         None => {
             let all = report.fleet.clients.iter().filter(|(_, n)| **n > 0);
             let names: Vec<_> = all.map(|(surface, _)| surface.name()).collect();
-            format!("all of {}", names.join(", "))
+            format!("judged over all of {}", names.join(", "))
         }
     };
     format!("{when}, for a claim has no moment; {whom}")

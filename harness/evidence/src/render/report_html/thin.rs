@@ -113,10 +113,12 @@ mod tests {
             prop_assert!(places.windows(2).all(|two| two[0] < two[1]));
             prop_assert!(places.last().is_none_or(|last| *last <= place(values.len() - 1)));
             // Nothing stands before the second that it is of had ended, but the earlier of two in one bucket.
-            for (at, value) in values.iter().enumerate() {
-                let stands = shared.iter().zip(&places).filter(|(_, it)| **it >= place(at) - 0.5);
-                let own = drawn.iter().flatten().any(|it| Some(*it) == value.map(|value| (at, value)));
-                prop_assert!(!own || stands.map(|(it, _)| it).any(|it| it == value));
+            for (bucket, chunk) in values.chunks(step).enumerate().filter(|_| step > 1) {
+                let Some((one, other)) = ends(chunk) else { continue };
+                let [first, second] = [2 * bucket, 2 * bucket + 1];
+                prop_assert_eq!((shared[first], shared[second]), (Some(one.1), Some(other.1)));
+                prop_assert!(places[first] >= place(bucket * step + one.0) - 0.5);
+                prop_assert!(places[second] >= place(bucket * step + other.0));
             }
         }
     }

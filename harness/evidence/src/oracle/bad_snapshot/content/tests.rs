@@ -112,7 +112,7 @@ fn another_content_of_a_version_that_others_were_sent_is_a_violation() {
     assert_eq!(one(20, newer).total(), 0, "nobody was sent it");
     let tally = one(20, documents(20, 77));
     assert_eq!((tally.count(RULE), tally.total()), (1, 1));
-    let why = "has another version 2 of worker 1's document than others had been sent";
+    let why = "has version 2 of worker 1's document with another content than others had been sent";
     assert!(tally.kept()[0].message.contains(why), "{:?}", tally.kept());
 }
 

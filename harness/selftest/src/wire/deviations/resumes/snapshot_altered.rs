@@ -9,7 +9,7 @@ use crate::wire::http::{Answer, Request};
 use crate::wire::row::Row;
 
 pub(super) const ROW: Row =
-    Row::no_go(Deviation::answer(snapshot_altered), "bad_snapshot", "another version").resume();
+    Row::no_go(Deviation::answer(snapshot_altered), "bad_snapshot", "another content").resume();
 
 fn snapshot_altered(request: &Request, answer: Answer) -> Option<Vec<Step>> {
     edited(request, answer, |snapshot| {
