@@ -329,8 +329,8 @@ fn every_no_go_says_since_when_on_the_clock_and_whom_it_befell() {
             "a claim",
             claimed,
             late,
-            "Since 10.0 s (03:04:15 UTC) on: steady as a whole, for a claim has no moment; judged \
-             over all of desktop.",
+            "Since 10.0 s (03:04:15 UTC) on: steady as a whole, for a claim has no moment; of \
+             commands, and of no client.",
         ),
     ] {
         let report = report_of(&text, list);

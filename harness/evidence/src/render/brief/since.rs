@@ -145,7 +145,7 @@ fn of_objective(report: &RunReport, objective: &ObjectiveVerdict) -> String {
             Some(MetricId::Publish | MetricId::PublishErrors)
         ) =>
         {
-            "judged over the load's commands, which are of no client".to_owned()
+            "of commands, and of no client".to_owned()
         }
         None => {
             let all = report.fleet.clients.iter().filter(|(_, n)| **n > 0);
