@@ -117,10 +117,10 @@ mod tests {
         for (code, before, later) in [
             (no_space, "make room there", "make room there"),
             (quota, "make room there", "make room there"),
-            (read_only, "--stage-dir", "have it take files"),
-            (denied, "--stage-dir", "have it take files"),
+            (read_only, "--stage-dir", "let this user write"),
+            (denied, "--stage-dir", "let this user write"),
             (gone, "--stage-dir", "put the folder back"),
-            (failing, "--stage-dir", "have it take files"),
+            (failing, "--stage-dir", "let this user write"),
         ] {
             let error = error(code);
             for (failure, help) in
