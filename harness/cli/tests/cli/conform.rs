@@ -114,11 +114,7 @@ fn a_report_that_cannot_be_written_costs_no_verdict_and_is_no_go_that_all_of_it_
     // What is known before anything is asked is told then.
     let run = at(&keeps, "token_alg").arg("--junit").arg(dir.path()).ended_plain();
     let run = run.exits(exit::SETUP);
-    assert!(
-        run.stdout.is_empty() && run.stderr.contains("name another place"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stdout.is_empty() && run.stderr.contains("name another place"), "{}", run.stderr);
 }
 
 #[test]
