@@ -170,6 +170,14 @@ impl Does {
             Self::Ends => "ends",
         }
     }
+
+    /// The flag that allows this beside what is allowed already. `--allow` says all that is allowed, so one that
+    /// named this alone would rule out the rest.
+    #[must_use]
+    pub fn flag_beside(self, allowed: &[Self]) -> String {
+        let all = Self::NAMED.into_iter().filter(|it| *it == self || allowed.contains(it));
+        format!("--allow {}", all.map(Self::name).collect::<Vec<_>>().join(","))
+    }
 }
 
 /// What a case needs beside an address.
@@ -361,5 +369,17 @@ impl Area {
             Self::Around => "around the lane",
             Self::Stop => "stop",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Does;
+
+    #[test]
+    fn the_flag_that_is_named_keeps_what_is_allowed() {
+        let allowed = [Does::Writes, Does::Reads];
+        assert_eq!(Does::Revokes.flag_beside(&allowed), "--allow reads,writes,revokes");
+        assert_eq!(Does::Writes.flag_beside(&[Does::Reads]), "--allow reads,writes");
     }
 }

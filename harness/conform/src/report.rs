@@ -280,9 +280,12 @@ impl Report {
             }
         }
         let totals = totals(&results);
-        let (decision, why) = decide(&totals, stale_known.len());
+        let (decision, mut why) = decide(&totals, stale_known.len(), crate::cases::all().len());
         let Around { tool, url, started_at, elapsed_s, allowed, interrupted, published, remains } =
             around;
+        if decision == Decision::Go && !allowed.contains(&Does::Reads.name()) {
+            why.push_str("; none that only reads was asked, for `reads` is not allowed");
+        }
         let why = match interrupted {
             true => {
                 format!("it was interrupted, and says this of what had been asked by then: {why}")
@@ -335,7 +338,8 @@ fn totals(results: &[CaseResult]) -> Totals {
     totals
 }
 
-fn decide(totals: &Totals, stale: usize) -> (Decision, String) {
+/// `all` is how many cases there are, chosen or not: a GO says of how many it speaks.
+fn decide(totals: &Totals, stale: usize, all: usize) -> (Decision, String) {
     let plural = |count: usize, one: &str, many: &str| match count {
         1 => format!("one {one}"),
         count => format!("{count} {many}"),
@@ -366,13 +370,12 @@ fn decide(totals: &Totals, stale: usize) -> (Decision, String) {
         let many = plural(totals.undecided, "case", "cases");
         return (Decision::Hold, format!("{many} could not be carried out to the end"));
     }
-    let many = plural(decided, "case that was decided", "cases that were decided");
     let beside = match (totals.finding, totals.accepted) {
         (0, 0) => String::new(),
         (findings, 0) => format!(", with {}", plural(findings, "finding", "findings")),
         (_, accepted) => format!(", but for {} accepted", plural(accepted, "one", "others")),
     };
-    (Decision::Go, format!("no deviation in {many}{beside}"))
+    (Decision::Go, format!("no deviation in {decided} of {all} cases{beside}"))
 }
 
 #[cfg(test)]
@@ -385,11 +388,25 @@ mod tests {
 
     #[test]
     fn a_deviation_and_a_stale_entry_weigh_more_than_what_could_not_be_carried_out() {
-        assert_eq!(decide(&totals(5, 1, 2), 0).0, Decision::NoGo);
-        assert_eq!(decide(&totals(5, 0, 2), 1).0, Decision::NoGo);
-        assert_eq!(decide(&totals(5, 0, 2), 0).0, Decision::Hold);
-        assert_eq!(decide(&totals(0, 0, 0), 0).0, Decision::Hold);
-        assert_eq!(decide(&totals(5, 0, 0), 0).0, Decision::Go);
+        assert_eq!(decide(&totals(5, 1, 2), 0, 9).0, Decision::NoGo);
+        assert_eq!(decide(&totals(5, 0, 2), 1, 9).0, Decision::NoGo);
+        assert_eq!(decide(&totals(5, 0, 2), 0, 9).0, Decision::Hold);
+        assert_eq!(decide(&totals(0, 0, 0), 0, 9).0, Decision::Hold);
+        assert_eq!(decide(&totals(5, 0, 0), 0, 9).0, Decision::Go);
+    }
+
+    #[test]
+    fn a_go_says_of_how_many_cases_it_speaks_and_that_reads_were_left_out() {
+        let case = &crate::cases::all()[0];
+        let why = |allowed: &[&'static str]| {
+            let kept = vec![CaseResult::new(case, Ok(Found::Kept("x".into())), 0.1)];
+            let around = Around { allowed: allowed.to_vec(), ..Around::default() };
+            Report::new(around, kept, &Known::default()).why
+        };
+        let few = format!("no deviation in 1 of {} cases", crate::cases::all().len());
+        assert_eq!(why(&["reads", "writes"]), few);
+        let left_out = "; none that only reads was asked, for `reads` is not allowed";
+        assert_eq!(why(&["revokes"]), few + left_out);
     }
 
     #[test]

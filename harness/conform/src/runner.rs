@@ -152,10 +152,9 @@ fn ruled_out(world: &World, case: &Case) -> Option<Stop> {
     let not = |why: String, mend: String| Some(Stop::NotApplicable { why, mend });
     // What ends the target is allowed by saying how.
     if case.does != Does::Ends && !world.allow.contains(&case.does) {
-        let name = case.does.name();
         return not(
             format!("it {}, which is not allowed", told(case.does)),
-            format!("--allow {name}"),
+            case.does.flag_beside(&world.allow),
         );
     }
     let waits = world.times.waits(case.takes);

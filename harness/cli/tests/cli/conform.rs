@@ -156,8 +156,14 @@ fn an_accepted_deviation_is_told_apart_and_one_that_is_no_more_fails() {
 fn what_is_not_allowed_does_not_apply_and_where_nothing_does_it_is_no_go() {
     let target = reference_by_hand();
     let run = at(&target, "revoke_close_code").ended_plain().exits(exit::HOLD);
-    assert!(run.stdout.contains("Applicable with: --allow revokes"), "{}", run.stdout);
-    at(&target, "revoke_close_code").arg("--allow").arg("revokes").ended_plain().exits(exit::GO);
+    let whole = "--allow reads,writes,revokes";
+    assert!(run.stdout.contains(&format!("Applicable with: {whole}")), "{}", run.stdout);
+    let followed = whole.split(' ').fold(at(&target, "revoke_close_code"), |at, word| at.arg(word));
+    followed.ended_plain().exits(exit::GO);
+    let alone = at(&target, "revoke_close_code").arg("--allow").arg("revokes").ended_plain();
+    let alone = alone.exits(exit::GO);
+    assert!(alone.stdout.contains("no deviation in 1 of "), "{}", alone.stdout);
+    assert!(alone.stdout.contains("`reads` is not allowed"), "{}", alone.stdout);
 }
 
 #[test]

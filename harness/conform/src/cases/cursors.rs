@@ -7,7 +7,7 @@ use khala_wire::message::event;
 
 use super::window::{self, BUDGET, FLOOR, OVER_BUDGET, PRUNED, TRIES, Window};
 use crate::case::Area::Cursors;
-use crate::case::{Case, Catch, Level};
+use crate::case::{Case, Catch, Does, Level};
 use crate::ctx::{Ctx, EVENTS, all_topics, subscribe, watermark};
 use crate::outcome::{Found, Outcome, Stop, broken, kept, not_applicable, undecided};
 use crate::peer::{Msg, Peer, quote, word};
@@ -179,7 +179,8 @@ async fn zero(ctx: &Ctx) -> Outcome {
     let window = window::of(ctx, EVENTS).await?;
     let Window { topic, floor, head, budget } = window;
     if head == 0 {
-        return Err(not_applicable("the topic has no event yet", "--allow writes"));
+        let mend = Does::Writes.flag_beside(&ctx.world.allow);
+        return Err(not_applicable("the topic has no event yet", &mend));
     }
     let (peer, reply) = resume(ctx, topic, 0).await?;
     let over = budget.is_some_and(|budget| head > budget);
