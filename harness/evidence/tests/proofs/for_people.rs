@@ -118,7 +118,7 @@ fn the_verdict_stands_first_and_last() {
     let shown = screen(&report, 80);
     assert!(shown.starts_with("NO-GO  small"), "{shown}");
     let end: Vec<_> = shown.lines().rev().take(2).collect();
-    assert_eq!(end, ["NO-GO  small", "runs/one"], "{shown}");
+    assert_eq!(end, ["NO-GO  small: gap, 2 times, 2 of 8 clients", "runs/one"], "{shown}");
     let wide = screen(&report, 120);
     assert!(wide.trim_end().ends_with("stays incomplete until they reload."), "{wide}");
     let piped = terminal::render_for(&report, &reader(100, false));

@@ -11,7 +11,7 @@ use khala_evidence::report::RunReport;
 
 use crate::support::incidents::{S, at_home, fault, fleet};
 use crate::support::plans::edited;
-use crate::support::reading::{flat, summary, ten_lines};
+use crate::support::reading::{flat, reader, summary, ten_lines};
 use crate::support::records;
 use crate::support::trial::Trial;
 
@@ -271,6 +271,42 @@ fn commands_that_the_target_never_answers_hold_with_what_did_not_come_and_how_of
     );
 }
 
+#[test]
+fn the_last_line_says_by_what_a_run_fails_where_the_headline_has_no_room() {
+    let last = |report: &RunReport| {
+        let shown = terminal::render_short(report, &reader(80, true));
+        shown.lines().last().unwrap_or_default().to_owned()
+    };
+    let rule = report_of(&at_home(""), breached(0..5, 300 * S, Breach::Masked));
+    assert_eq!(last(&rule), "NO-GO  elsewhere: ws_protocol, 5 times, 5 of 12 clients");
+    let how = OfflineCause::Broken { how: Cut::Reset };
+    let resets = (0..6).map(|n| records::offline(n, (300 + 7 * u64::from(n)) * S, how)).collect();
+    let incident = report_of(&at_home(""), resets);
+    assert_eq!(last(&incident), "NO-GO  elsewhere: socket_ends, 6 times");
+}
+
+#[test]
+fn a_run_without_an_end_says_who_had_not_come_back_when_it_ended() {
+    let (all, mut report) =
+        (" clients were not connected, or not up to date, when the run ended.", {
+            Trial::storm(&[]).report()
+        });
+    assert!(summary(&report).contains("After being cut off, the slowest client was up to date in"));
+    report.fleet.clients_live_at_end -= 1;
+    for (finished, interrupted) in [(false, false), (true, true)] {
+        (report.finished, report.interrupted) = (finished, interrupted);
+        let told = summary(&report);
+        assert!(
+            told.contains("After being cut off, the slowest client that came back was up"),
+            "{told}"
+        );
+        assert!(
+            told.contains(&format!("; 1 of {}{all}", report.fleet.clients.values().sum::<u64>())),
+            "{told}"
+        );
+    }
+}
+
 /// Subscribes of some clients that are refused.
 fn refused_subscribes(clients: std::ops::Range<u32>) -> Vec<Record> {
     let of = |client: u32| {
@@ -299,25 +335,25 @@ fn every_no_go_says_since_when_on_the_clock_and_whom_it_befell() {
             "refused subscribes",
             at_home(""),
             refused_subscribes(0..4),
-            "Since 300.0 s (03:09:05 UTC), last 321.0 s (03:09:26 UTC): 4 of 12 desktop.",
+            "Since 300.0 s (03:09:05 UTC) until 321.0 s (03:09:26 UTC): hit 4 of 12 desktop.",
         ),
         (
             "resets",
             at_home(""),
             resets(6, 7 * S),
-            "Since 300.0 s (03:09:05 UTC), last 335.0 s (03:09:40 UTC): 6 of 12 desktop.",
+            "Since 300.0 s (03:09:05 UTC) until 335.0 s (03:09:40 UTC): hit 6 of 12 desktop.",
         ),
         (
             "an absence",
             at_home(""),
             resets(12, 1_000),
-            "Since 300.0 s (03:09:05 UTC) to the end: everybody who was there, of desktop.",
+            "Since 300.0 s (03:09:05 UTC) until the end: hit everybody who was there (desktop).",
         ),
         (
             "a rule",
             at_home(""),
             breached(0..5, 300 * S, Breach::Masked),
-            "Since 300.0 s (03:09:05 UTC): 5 of 12 desktop.",
+            "Since 300.0 s (03:09:05 UTC): hit 5 of 12 desktop.",
         ),
         (
             "commands",
@@ -329,8 +365,7 @@ fn every_no_go_says_since_when_on_the_clock_and_whom_it_befell() {
             "a claim",
             claimed,
             late,
-            "Since 10.0 s (03:04:15 UTC) on: steady as a whole, for a claim has no moment; of \
-             commands, and of no client.",
+            "Since 10.0 s (03:04:15 UTC) on, in all of steady (a claim has no moment): the load's commands.",
         ),
     ] {
         let report = report_of(&text, list);

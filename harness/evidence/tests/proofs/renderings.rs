@@ -61,7 +61,7 @@ fn the_terminal_says_the_verdict_first() {
              built in. On purpose: at 4.0 s 8 clients are cut off.
       Seen   Users miss events and are not told: what they see stays incomplete until they reload (1 of
              8 clients, first at 2.5 s, 03:04:07 UTC; missing: 1 update of 1 event).
-      Since  2.5 s (03:04:07 UTC): 1 of 8 desktop.
+      Since  2.5 s (03:04:07 UTC): hit 1 of 8 desktop.
       Blame  Is the test itself to blame? No: timers late by 50 µs at most; never stood still, and no
              slowness of it could make what is broken.
       Next   Give the evidence to those who build the service (the first example stands below), and run
@@ -111,7 +111,7 @@ fn the_terminal_says_the_verdict_first() {
       timers late by 50 µs at most; never stood still
       finding unknown_event: event `x` | channel `y` (once, at 0.0 s)
 
-    NO-GO  small
+    NO-GO  small: gap, once, 1 of 8 clients
     .
     "#);
 }
@@ -139,7 +139,7 @@ fn the_summary_reads_well() {
 
     - **What was tried.** A run to be rendered. 8 clients (8 desktop) for 6.2 s against the reference runtime that is built in. On purpose: at 4.0 s 8 clients are cut off.
     - **What users would have seen.** Users miss events and are not told: what they see stays incomplete until they reload (1 of 8 clients, first at 2.5 s, 03:04:07 UTC; missing: 1 update of 1 event).
-    - **Since when, and whom it befell.** 2.5 s (03:04:07 UTC): 1 of 8 desktop.
+    - **Since when, and whom it befell.** 2.5 s (03:04:07 UTC): hit 1 of 8 desktop.
     - **Whether the test is to blame.** No: timers late by 50 µs at most; never stood still, and no slowness of it could make what is broken.
     - **What to do next.** Give the evidence to those who build the service (`khala-harness explain . 3` shows what the first client concerned got), and run the same again when it is mended.
     - **What to bear in mind.** Not judged by this profile: error-budget.

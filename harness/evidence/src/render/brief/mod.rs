@@ -15,7 +15,7 @@ use self::hold::hold;
 use self::tried::tried;
 pub use self::untested::untested;
 use self::users::{felt, users};
-use super::units::{counted, moment};
+use super::units::{clients, count, counted, moment};
 use super::{reasons, texts};
 use crate::judge::{Against, Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, stability};
 use crate::oracle::tally::Clients;
@@ -104,6 +104,39 @@ fn absences(report: &RunReport) -> impl Iterator<Item = &Absence> {
 /// Whether the target was away although nobody planned it, and for no other reason that is known.
 pub fn was_away(report: &RunReport) -> bool {
     absences(report).next().is_some()
+}
+
+fn often(times: u64) -> String {
+    if times == 1 { "once".to_owned() } else { counted(times, "time", "times") }
+}
+
+/// What fails the run and how often, where there is no room for the headline: the same that the headline tells.
+pub fn gist(report: &RunReport) -> Option<String> {
+    if report.altered || report.decision != Decision::NoGo {
+        return None;
+    }
+    if let Some(first) = absences(report).next() {
+        return Some(stability::what(first));
+    }
+    let incident = happened::incident(report);
+    let rule = condemned(report).find(|it| *it != Rule::NoConvergence || incident.is_none());
+    if let Some(rule) = rule {
+        let causes = || report.oracle.causes.iter().filter(|it| it.rule == rule);
+        let times: u64 = causes().map(|it| it.violations).sum();
+        let most = causes().map(|it| it.clients).max().unwrap_or_default();
+        let all: u64 = report.fleet.clients.values().sum();
+        let whose = match most {
+            0 => String::new(),
+            most => format!(", {} of {}", count(most), clients(all)),
+        };
+        return Some(format!("{}, {}{whose}", rule.name(), often(times)));
+    }
+    if let Some(incident) = incident {
+        let lines = report.unplanned_ends.iter().filter(|it| it.kind == incident);
+        let times: u64 = lines.map(|it| it.count).sum();
+        return Some(format!("{}, {}", incident.name(), often(times)));
+    }
+    failed(report, Verdict::Fail).next().map(|it| format!("{} failed", reasons::name(it)))
 }
 
 fn condemned(report: &RunReport) -> impl Iterator<Item = Rule> {

@@ -45,7 +45,7 @@ fn at(report: &RunReport, us: u64) -> String {
 
 fn from_to(report: &RunReport, first: u64, last: u64) -> String {
     match moment(last) != moment(first) && last > first {
-        true => format!("{}, last {}", at(report, first), at(report, last)),
+        true => format!("{} until {}", at(report, first), at(report, last)),
         false => at(report, first),
     }
 }
@@ -62,18 +62,18 @@ fn of_surfaces(report: &RunReport, some: &BTreeMap<Surface, u64>) -> String {
 
 fn of_absence(report: &RunReport, absence: &Absence) -> String {
     let until = match absence.until_us {
-        Some(until) => format!(" to {}", at(report, until)),
-        None => " to the end".to_owned(),
+        Some(until) => format!(" until {}", at(report, until)),
+        None => " until the end".to_owned(),
     };
     let whom = match absence.clients >= absence.arrived {
         // Nobody that was there was spared, of whichever surface.
         true => {
             let there: Vec<_> = report.fleet.clients.iter().filter(|(_, n)| **n > 0).collect();
             let names: Vec<_> = there.iter().map(|(surface, _)| surface.name()).collect();
-            format!("everybody who was there, of {}", names.join(", "))
+            format!("hit everybody who was there ({})", names.join(", "))
         }
         false => format!(
-            "{}, of which surfaces is not known: sockets were counted, and not whose",
+            "hit {}, of which surfaces is not known: sockets were counted, and not whose",
             stability::of_all(absence.clients, absence.arrived)
         ),
     };
@@ -93,10 +93,10 @@ fn of_rule(report: &RunReport, rule: Rule) -> String {
     let most = causes.iter().map(|it| it.clients).max().unwrap_or_default();
     let whom = match (befell.as_str(), most) {
         ("", 0) => "it is of the service, and of no client by itself".to_owned(),
-        ("", some) => format!("{}, of which surfaces is not known", clients(some)),
+        ("", some) => format!("hit {}, of which surfaces is not known", clients(some)),
         // Who is of several causes is counted once.
-        (_, _) if causes.len() > 1 => format!("at least {befell}"),
-        _ => befell,
+        (_, _) if causes.len() > 1 => format!("hit at least {befell}"),
+        _ => format!("hit {befell}"),
     };
     format!("{}: {whom}", from_to(report, first, last))
 }
@@ -111,9 +111,9 @@ fn of_incident(report: &RunReport, incident: Incident) -> String {
     {
         (0, _) => "it is of the service, and of no client by itself".to_owned(),
         (some, befell) if befell.is_empty() => {
-            format!("{}, of which surfaces is not known", clients(some))
+            format!("hit {}, of which surfaces is not known", clients(some))
         }
-        (_, befell) => befell,
+        (_, befell) => format!("hit {befell}"),
     };
     match first {
         Some(first) => format!("{}: {whom}", from_to(report, first, last)),
@@ -131,27 +131,27 @@ fn of_objective(report: &RunReport, objective: &ObjectiveVerdict) -> String {
     let when = match phases.first() {
         Some(first) => {
             let names: Vec<_> = phases.iter().map(|phase| phase.name.as_str()).collect();
-            format!("{} on: {} as a whole", at(report, first.start_us), names.join(", "))
+            format!("{} on, in all of {}", at(report, first.start_us), names.join(", "))
         }
-        None => format!("{} on: the run as a whole", at(report, 0)),
+        None => format!("{} on, in all of the run", at(report, 0)),
     };
     let whom = match objective.selected("surface") {
         Some(surface) => {
             let all = report.fleet.clients.iter().find(|(it, _)| it.name() == surface);
-            format!("judged over the {} of {surface}", clients(all.map_or(0, |(_, n)| *n)))
+            format!("the {} of {surface}", clients(all.map_or(0, |(_, n)| *n)))
         }
         None if matches!(
             MetricId::of(&objective.metric),
             Some(MetricId::Publish | MetricId::PublishErrors)
         ) =>
         {
-            "of commands, and of no client".to_owned()
+            "the load's commands".to_owned()
         }
         None => {
             let all = report.fleet.clients.iter().filter(|(_, n)| **n > 0);
             let names: Vec<_> = all.map(|(surface, _)| surface.name()).collect();
-            format!("judged over all of {}", names.join(", "))
+            format!("all of {}", names.join(", "))
         }
     };
-    format!("{when}, for a claim has no moment; {whom}")
+    format!("{when} (a claim has no moment): {whom}")
 }

@@ -193,6 +193,17 @@ fn recovered(report: &RunReport) -> String {
     }
     match (n, never) {
         (0, _) => String::new(),
+        // Where the record stops, nothing was made of those who were still out.
+        (_, 0) if (report.interrupted || !report.finished) && report.fleet.away_at_end() > 0 => {
+            let all: u64 = report.fleet.clients.values().sum();
+            format!(
+                " After being cut off, the slowest client that came back was up to date in {}; {} of {} were not \
+                 connected, or not up to date, when the run ended.",
+                duration(longest),
+                count(report.fleet.away_at_end()),
+                clients(all)
+            )
+        }
         (_, 0) => {
             format!(
                 " After being cut off, the slowest client was up to date in {}.",
@@ -209,7 +220,7 @@ fn recovered(report: &RunReport) -> String {
             )
         }
         (n, away) if report.interrupted || !report.finished => format!(
-            " Of {} times that a client was cut off, it was not back {} times when it ended.",
+            " Of {} times that a client was cut off, it had not come back {} times when the run ended.",
             count(n),
             count(away)
         ),

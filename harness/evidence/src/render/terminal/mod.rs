@@ -302,9 +302,10 @@ fn tail(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief)
     let word = report.decision.to_string();
     // In one line, so that nothing but the verdict is last.
     let (name, why) = (&report.scenario.name, &brief.headline);
-    let whole = format!("{name}: {why}");
-    let fits = chars(&word) + 2 + chars(&whole) <= page.width();
-    page.headed(0, &word, if fits { &whole } else { name });
+    let fits = |text: &String| chars(&word) + 2 + chars(text) <= page.width();
+    let gist = brief::gist(report).map(|gist| format!("{name}: {gist}"));
+    let told = [Some(format!("{name}: {why}")), gist].into_iter().flatten().find(fits);
+    page.headed(0, &word, told.as_ref().unwrap_or(name));
     page.repaint(from, &word, &decision(report, reader.colour));
     if !reader.at_a_terminal {
         page.raw(reader.last);

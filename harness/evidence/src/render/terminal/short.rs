@@ -72,7 +72,11 @@ fn next(report: &RunReport, reader: &Reader<'_>, brief: &Brief, width: usize) ->
             lines.push(format!("        {command}"));
             lines
         }
-        None => hung(width, "Next  ", &brief.next.replace('`', "")),
+        None => {
+            // Nothing stands below ten lines.
+            let next = brief.next.replace('`', "").replace("stands below", "stands in summary.md");
+            hung(width, "Next  ", &next)
+        }
     }
 }
 
