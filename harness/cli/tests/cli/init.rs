@@ -221,6 +221,6 @@ fn a_folder_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let run = init(file.path()).exits(exit::SETUP);
     assert!(run.stderr.starts_with("error: cannot make "), "{}", run.stderr);
-    assert!(run.stderr.trim_end().ends_with("or name another place"), "{}", run.stderr);
+    assert!(run.stderr.trim_end().ends_with("name another place"), "{}", run.stderr);
     assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1));
 }
