@@ -404,3 +404,30 @@ fn what_never_was_is_said_beside_what_there_was_all_the_same() {
     assert_eq!(go.decision, Decision::Go);
     assert!(!trouble(&go).contains("The run is a"), "{}", trouble(&go));
 }
+
+#[test]
+fn a_go_of_a_target_that_was_broken_on_purpose_says_that_the_defect_was_not_found() {
+    let mut report = Trial::storm(&[]).report();
+    let next = "The defect drop_nth,0.02,after=1 was not found: ";
+    assert!(report.decision == Decision::Go && !ten_lines(&report).contains(next));
+    report.target.defects = vec!["drop_nth,0.02,after=1".to_owned()];
+    let told = ten_lines(&report);
+    let page = "harness/reference/DEFECTS.md says which scenario shows it.";
+    assert!(told.contains(&format!("Next {next}")) && told.contains(page), "{told}");
+}
+
+#[test]
+fn a_run_without_an_end_says_so_in_the_title_of_its_summary() {
+    let mut report = Trial::storm(&[]).report();
+    let title = |report: &RunReport| summary(report).lines().next().unwrap_or_default().to_owned();
+    let whole = title(&report);
+    for (finished, interrupted, how) in
+        [(false, false, "unfinished"), (true, true, "interrupted"), (false, true, "unfinished")]
+    {
+        (report.finished, report.interrupted) = (finished, interrupted);
+        assert_eq!(title(&report), format!("{whole} ({how})"));
+        let told = summary(&report);
+        let headline = told.lines().nth(2).unwrap_or_default();
+        assert!(headline.starts_with("**") && headline.ends_with(".**"), "{headline}");
+    }
+}

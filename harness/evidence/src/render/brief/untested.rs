@@ -1,5 +1,8 @@
 //! What a run did not put to the test although a gate names it: a GO says nothing of it.
 
+use std::collections::BTreeMap;
+
+use super::super::units::counted;
 use super::super::{befell, reasons};
 use crate::judge::{ObjectiveVerdict, Verdict};
 use crate::report::RunReport;
@@ -9,6 +12,14 @@ const NAMES_MAX: usize = 3;
 
 /// The headline of a GO, and what to do next.
 pub fn go(report: &RunReport) -> (String, String) {
+    let (headline, next) = of_the_plan(report);
+    match report.target.defects.is_empty() {
+        true => (headline, next),
+        false => (headline, not_found(report)),
+    }
+}
+
+fn of_the_plan(report: &RunReport) -> (String, String) {
     let names = names(report);
     if names.is_empty() {
         return (
@@ -30,6 +41,26 @@ pub fn go(report: &RunReport) -> (String, String) {
          `must_apply` in the scenario makes a run without it a HOLD."
             .to_owned(),
     )
+}
+
+/// What a GO of a target leaves open that was broken on purpose.
+fn not_found(report: &RunReport) -> String {
+    let defects = match report.target.defects.as_slice() {
+        [one] => format!("The defect {one} was not found"),
+        several => format!("The defects {} were not found", several.join(", ")),
+    };
+    let gates = report.gates.iter().filter(|gate| gate.judged && !gate.advisory);
+    let rules = gates.flat_map(|gate| &gate.objectives).filter_map(|one| {
+        one.selected("rule").map(|rule| (rule, one.verdict == Verdict::NotApplicable))
+    });
+    let rules: BTreeMap<_, _> = rules.collect();
+    let occasion = match rules.values().filter(|idle| **idle).count() {
+        0 => String::new(),
+        some => {
+            format!("{some} of {} had no occasion; ", counted(rules.len() as u64, "rule", "rules"))
+        }
+    };
+    format!("{defects}: {occasion}harness/reference/DEFECTS.md says which scenario shows it.")
 }
 
 /// The objectives that a plan which writes could not exercise, by the rule or the metric.

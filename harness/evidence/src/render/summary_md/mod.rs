@@ -46,12 +46,12 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
 fn brief(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let brief = Brief::of(report, Some(HERE));
     let how = match (report.finished, report.interrupted) {
-        (false, _) => ", **unfinished**",
-        (true, true) => ", **interrupted**",
+        (false, _) => " (unfinished)",
+        (true, true) => " (interrupted)",
         (true, false) => "",
     };
-    writeln!(out, "# {}: {}\n", report.decision, report.scenario.name)?;
-    writeln!(out, "**{}**{how}\n", cell(&brief.headline))?;
+    writeln!(out, "# {}: {}{how}\n", report.decision, report.scenario.name)?;
+    writeln!(out, "**{}**\n", cell(&brief.headline))?;
     for untested in brief::untested(report) {
         writeln!(out, "- **What was not tested.** {}", cell(&untested))?;
     }
