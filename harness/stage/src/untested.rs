@@ -5,6 +5,7 @@ use khala_plan::rollout::{COVERED, Check, Precondition};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::command::quoted;
 use crate::decide::Case;
 use crate::evidence::{GateLine, ObjectiveLine, RunSummary};
 use crate::history::Attempt;
@@ -100,7 +101,10 @@ fn gates(runs: &[RunSummary]) -> Vec<Untested> {
         let (why, by) = match &run.profile {
             Some(profile) => (
                 format!("the profile `{profile}` of {} does not judge it", run.scenario),
-                format!("`{}` without `--profile {profile}`", run.command),
+                match without_profile(&run.command, profile) {
+                    Some(command) => format!("`{command}`"),
+                    None => format!("`{}` without its profile", run.command),
+                },
             ),
             None => (format!("{} does not judge it", run.scenario), "a scenario that does".into()),
         };
@@ -109,6 +113,13 @@ fn gates(runs: &[RunSummary]) -> Vec<Untested> {
         told.extend(open);
     }
     found
+}
+
+/// The command without its profile; `None` where it does not say it in these words.
+fn without_profile(command: &str, profile: &str) -> Option<String> {
+    let flag = format!(" --profile {}", quoted(profile));
+    let (before, after) = command.split_once(&flag)?;
+    (after.is_empty() || after.starts_with(' ')).then(|| format!("{before}{after}"))
 }
 
 /// Sections of the runbook that the harness's own checks show: section, what is to be so, the check.

@@ -1,7 +1,9 @@
 //! `explain`: what befell one client of a run.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context as _;
-use khala_bundle::{Bundle, Evidence, Leftover, Reading};
+use khala_bundle::{Bundle, Evidence, LATEST, Leftover, Reading};
 use khala_evidence::render::story::{self, ClientStory};
 use khala_evidence::report::RunReport;
 
@@ -29,7 +31,7 @@ pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
     let report = evidence.report();
     let Evidence { plan, schedule, .. } = &evidence;
     let at_end = evidence.client.as_ref();
-    let bundle = quoted(&dir.display().to_string());
+    let bundle = quoted(&lasting(dir).display().to_string());
     let mut story = ClientStory::of(plan, schedule, &report, at_end, (client, &bundle))
         .ok_or_else(|| {
             let clients = schedule.arrivals.len();
@@ -48,6 +50,13 @@ pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
     };
     output::print(text.as_bytes())?;
     Ok(Exit::Go)
+}
+
+/// The folder's own name where `latest` is named: commands that are typed later must not mean another run.
+fn lasting(dir: &Path) -> PathBuf {
+    let is_latest = dir.file_name().is_some_and(|name| name == LATEST);
+    let leads_to = is_latest.then(|| std::fs::read_link(dir).ok()).flatten();
+    leads_to.map_or_else(|| dir.to_owned(), |to| dir.with_file_name(to))
 }
 
 /// Tells of a violation that concerns no client.

@@ -1,13 +1,21 @@
 //! `verify`: whether a bundle is still what the run wrote, and whether its verdict follows from it; whether a folder of
 //! stages is still what they wrote.
 
+use std::fs::TryLockError;
+use std::path::Path;
+
 use anyhow::Context as _;
-use khala_bundle::Verified;
 use khala_bundle::seal::PublicKey;
+use khala_bundle::{Error, Verified};
 
 use super::stage;
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
+
+/// Locked while a bundle is written.
+const LOCK: &str = ".writing";
+/// Written last.
+const MANIFEST: &str = "manifest.json";
 
 /// Verifies a bundle.
 pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
@@ -15,7 +23,10 @@ pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
     let of_stages = stage::is_folder(&verify.dir) || stage::is_manifest(&verify.dir);
     let (found, what) = match of_stages {
         true => (stage::verify(&verify.dir, key.as_ref())?, OF_STAGES),
-        false => (khala_bundle::verify(&verify.dir, key.as_ref())?, OF_A_RUN),
+        false => {
+            not_still_written(&verify.dir)?;
+            (khala_bundle::verify(&verify.dir, key.as_ref())?, OF_A_RUN)
+        }
     };
     let text = if verify.json {
         serde_json::to_string(&found).context("cannot print what was found")? + "\n"
@@ -24,6 +35,20 @@ pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
     };
     output::verdict(text.as_bytes());
     Ok(if found.problems.is_empty() { Exit::Go } else { Exit::Hold })
+}
+
+/// Refuses a bundle that has no manifest yet since its run is still going on. Nothing is written, so the lock is asked
+/// for as it is and not taken.
+fn not_still_written(dir: &Path) -> Result<(), Failure> {
+    let lock = dir.join(LOCK);
+    let is_file = || std::fs::symlink_metadata(&lock).is_ok_and(|about| about.is_file());
+    if dir.join(MANIFEST).exists() || !is_file() {
+        return Ok(());
+    }
+    match std::fs::File::open(&lock).map(|file| file.try_lock_shared()) {
+        Ok(Err(TryLockError::WouldBlock)) => Err(Error::StillWritten(dir.to_owned()).into()),
+        _ => Ok(()),
+    }
 }
 
 /// A public key: the name of a file of one, or the key itself.

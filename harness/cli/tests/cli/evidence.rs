@@ -113,12 +113,14 @@ fn what_is_no_bundle_is_said_in_a_sentence_and_not_touched() {
 }
 
 #[test]
-fn a_run_that_goes_on_is_not_reported_on() {
+fn a_run_that_goes_on_is_neither_reported_on_nor_verified() {
     let mut run = Harness::tiny().start();
     run.wait_for_phase("steady");
     let bundle = run.bundle().expect("the bundle is there");
-    let refused = with_dir("report", &bundle).ended_plain().exits(exit::SETUP);
-    assert!(refused.stderr.contains("still going on"), "{}", refused.stderr);
+    for command in ["report", "verify"] {
+        let refused = with_dir(command, &bundle).ended_plain().exits(exit::SETUP);
+        assert!(refused.stderr.contains("still going on"), "{command}: {}", refused.stderr);
+    }
     run.ended().exits(exit::GO);
 }
 

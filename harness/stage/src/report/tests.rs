@@ -201,8 +201,7 @@ fn a_go_says_under_its_decision_what_nobody_tested() {
     assert!(under < text.find("## Gates").expect("gates"), "{text}");
     for says in [
         "| `slow / violations [rule=no_eviction]`, to be `proportion <= 3%` | not applicable in smoke, profile `small`: 12 of 100 |",
-        "| the gate `bystanders` | the profile `small` of smoke does not judge it | `khala-harness run smoke.toml --profile \
-         small` without `--profile small` |",
+        "| the gate `bystanders` | the profile `small` of smoke does not judge it | `khala-harness run smoke.toml` |",
         "| 2 of 9 cases of `conform` | not allowed | a token |",
         "| runbook 1.3: target surface builds are deployed",
         "| runbook 3, stage 0: the sync tables are healthy",
