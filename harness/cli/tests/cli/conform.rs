@@ -162,7 +162,7 @@ fn what_is_not_allowed_does_not_apply_and_where_nothing_does_it_is_no_go() {
     followed.ended_plain().exits(exit::GO);
     let alone = at(&target, "revoke_close_code").arg("--allow").arg("revokes").ended_plain();
     let alone = alone.exits(exit::GO);
-    assert!(alone.stdout.contains("no deviation in 1 of "), "{}", alone.stdout);
+    assert!(alone.stdout.contains("No deviation in 1 of "), "{}", alone.stdout);
     assert!(alone.stdout.contains("`reads` is not allowed"), "{}", alone.stdout);
 }
 
