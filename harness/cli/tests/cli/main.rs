@@ -1,11 +1,10 @@
 //! Runs the real binary as a user does: one program of tests, so that they are linked once, and share what the
-//! machine has. A module is one part of what the binary does.
+//! machine has. A module is one part of what the binary does. What takes the whole machine, or measures it, is a program of
+//! its own beside this folder, and so runs alone.
 
 mod support;
 
 mod authority;
-mod bursts;
-mod ceiling;
 mod check;
 mod conform;
 mod dashboard;
@@ -16,8 +15,6 @@ mod endings;
 mod environment;
 mod evidence;
 mod faults;
-mod fidelity;
-mod generator;
 mod hooks;
 mod init;
 mod list;

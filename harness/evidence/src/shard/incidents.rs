@@ -177,7 +177,7 @@ impl Shard {
         let stability = &mut self.flow.stability;
         stability.occasion(Incident::PublishErrors);
         let code = "never begun: too many were unanswered";
-        stability.incident(Incident::PublishErrors, blame, (code, None), at, None);
+        stability.incident(Incident::PublishErrors, blame, (code, Some((intended, at))), at, None);
     }
 
     /// A timed operation ended: what is no request of its own, and when the channel was last kept

@@ -1,6 +1,10 @@
 //! A generator that is not fit says so, and what it did itself is not held against the target: frozen,
 //! starved, out of descriptors.
 
+#[path = "cli/support/mod.rs"]
+#[expect(dead_code, reason = "each program of tests uses its own part")]
+mod support;
+
 use std::process::{Command, Stdio};
 use std::time::Duration;
 

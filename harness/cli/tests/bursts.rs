@@ -1,5 +1,9 @@
 //! `publish_burst`: what is published on top of the load is planned, owed, and proven.
 
+#[path = "cli/support/mod.rs"]
+#[expect(dead_code, reason = "each program of tests uses its own part")]
+mod support;
+
 use crate::support::{Harness, exit, number, reasons, violated};
 use serde_json::json;
 

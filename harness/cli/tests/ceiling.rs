@@ -1,6 +1,10 @@
 //! `selftest --ceiling` answers in the time that it is given, with what the null server bears out; how
 //! high the ceiling is, is the machine's business.
 
+#[path = "cli/support/mod.rs"]
+#[expect(dead_code, reason = "each program of tests uses its own part")]
+mod support;
+
 use crate::support;
 use crate::support::{Harness, exit, number};
 use serde_json::Value;

@@ -6,6 +6,10 @@
 //! decides nothing: it is tried again, a few times, and a test that never decides fails. What is off by
 //! more than its lag, or wrong in scale, is never excused.
 
+#[path = "cli/support/mod.rs"]
+#[expect(dead_code, reason = "each program of tests uses its own part")]
+mod support;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
