@@ -5,7 +5,6 @@
 #[expect(dead_code, reason = "each program of tests uses its own part")]
 mod support;
 
-use crate::support;
 use crate::support::{Harness, exit, number};
 use serde_json::Value;
 
