@@ -10,11 +10,12 @@
 #[expect(dead_code, reason = "each program of tests uses its own part")]
 mod support;
 
+use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 
-use crate::support::by_hand::{KEY, null_server};
+use crate::support::by_hand::{ADMIN, KEY, started};
 use crate::support::{Harness, exit, number, scenario, violated};
 use serde_json::Value;
 
@@ -38,7 +39,8 @@ struct Measured {
 
 impl Measured {
     fn of(arguments: &[&str]) -> Self {
-        let server = null_server(arguments);
+        let arguments: Vec<_> = arguments.iter().map(OsStr::new).collect();
+        let server = started("null-server", &arguments, KEY, ADMIN);
         let run = Harness::run(scenario("null.toml"))
             .env("KHALA_TEST_URL", &server.url)
             .env("KHALA_TEST_KEY", KEY)

@@ -36,12 +36,8 @@ pub fn reference_opened_by(key: &str, admin: &str) -> ByHand {
     started("reference", &[], key, admin)
 }
 
-/// `khala-harness null-server`, with more arguments.
-pub fn null_server(arguments: &[&str]) -> ByHand {
-    started("null-server", &arguments.iter().map(OsStr::new).collect::<Vec<_>>(), KEY, ADMIN)
-}
-
-fn started(subcommand: &str, arguments: &[&OsStr], key: &str, admin: &str) -> ByHand {
+/// A command of the harness that listens, with more arguments, opened by these secrets.
+pub fn started(subcommand: &str, arguments: &[&OsStr], key: &str, admin: &str) -> ByHand {
     let mut child = Command::new(env!("CARGO_BIN_EXE_khala-harness"))
         .args([subcommand, "--listen", "127.0.0.1:0"])
         .args(arguments)
