@@ -177,7 +177,7 @@ fn a_bundle_that_nobody_can_write_to_is_told_of_with_what_to_do_and_can_be_score
         }
         let run = asked.ended_plain().exits(exit::SETUP);
         assert!(run.stderr.contains("Read-only file system"), "{command}: {}", run.stderr);
-        assert!(run.stderr.contains("take a copy of it to where it does"), "{}", run.stderr);
+        assert!(run.stderr.contains("take a copy of it to where that is so"), "{}", run.stderr);
         assert_eq!(run.stderr.trim_end().lines().count(), 1, "{}", run.stderr);
     }
     let gates = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/gates/runbook.toml");
