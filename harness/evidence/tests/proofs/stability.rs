@@ -263,6 +263,19 @@ fn time_outs_decide_nothing_where_the_machine_was_starved_while_they_were_waited
 }
 
 #[test]
+fn commands_that_were_kept_back_decide_nothing_where_the_machine_was_starved_meanwhile() {
+    let of = |(from, to)| {
+        let mut list = fleet(12);
+        list.extend(waited_from(from, to));
+        list.push(Record::Withheld { publish: 0, intended: 300 * S, at: 304 * S });
+        list.sort_by_key(Record::at);
+        kind(&Trial::of(&at_home(""), list).judge(), Incident::PublishErrors).expect("judged").0
+    };
+    assert_eq!(of((300, 304)), Verdict::Inconclusive);
+    assert_eq!(of((305, 330)), Verdict::Fail, "starved afterwards");
+}
+
+#[test]
 fn heartbeats_and_rejoins_decide_nothing_where_the_machine_was_starved_meanwhile() {
     let of = |cause, starved: (u64, u64)| {
         let mut list = fleet(12);

@@ -1,8 +1,8 @@
 //! Rule `bad_snapshot`, what a snapshot holds: the state at its watermark (contract, section 5b).
 //!
-//! Of each of our workers' documents the version that somebody was sent at or below the watermark, or a
-//! later one, with a payload that fits its hash, and is the one that others were sent of that version. What nobody was sent at or below it is not owed. A
-//! document that is newer than the watermark is no breach: the tail says the same again. Retention
+//! Of each of our workers' documents the version that somebody was sent at or below the watermark, or a later one, with
+//! a payload that fits its hash, and is the one that others were sent of that version. What nobody was sent at or below
+//! it is not owed. A document that is newer than the watermark is no breach: the tail says the same again. Retention
 //! prunes the log and no state, so that a document is owed whether the log still has its event or not.
 //!
 //! Settled at the merge, for others may have been sent what is missing here. Cases: snapshots, of which
